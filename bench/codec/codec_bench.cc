@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// codec_bench: encode, decode and reduce of every codec on one core, against memcpy.
+//
+// `traffic` counts the bytes read and written once each; `vs_memcpy` is its ratio to memcpy of the
+// same working set. Memory speed drifts on shared machines, so every benchmark times a memcpy after
+// each of its own passes, outside its own time, and compares medians.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "base/clock.h"
+#include "codec/codec.h"
+#include "codec/passes.h"
+#include "codec/simd.h"
+
+namespace thinwire {
+namespace {
+
+constexpr size_t kCount = size_t{32} << 20;  // 128 MiB of binary32
+
+struct Arrays {
+  std::vector<float> input = std::vector<float>(kCount);
+  std::vector<float> output = std::vector<float>(kCount);
+  Arrays() {
+    std::minstd_rand random(1);
+    for (float& x : input) x = static_cast<float>(random()) / 2147483648.0f - 0.5f;
+  }
+};
+Arrays& Data() {
+  static Arrays arrays;
+  return arrays;
+}
+
+double Seconds(const std::function<void()>& work) {
+  const TimePoint start = Now();
+  work();
+  benchmark::ClobberMemory();
+  return ToSeconds(Now() - start);
+}
+
+double Median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<long>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+// Times `work`, which moves `traffic` bytes, and memcpy of `count` floats in turn.
+void Compare(benchmark::State& state, size_t count, double traffic,
+             const std::function<void()>& work) {
+  Arrays& arrays = Data();
+  std::vector<double> own, copy;
+  work();
+  for (auto _ : state) {
+    own.push_back(Seconds(work));
+    state.SetIterationTime(own.back());
+    copy.push_back(Seconds([&] {
+      std::memcpy(arrays.output.data(), arrays.input.data(), count * sizeof(float));
+    }));
+  }
+  const double rate = traffic / Median(own);
+  const double copy_rate = 2.0 * static_cast<double>(count * sizeof(float)) / Median(copy);
+  state.counters["traffic_GB/s"] = rate / 1e9;
+  state.counters["memcpy_GB/s"] = copy_rate / 1e9;
+  state.counters["vs_memcpy"] = rate / copy_rate;
+}
+
+const Codec& Find(const std::string& spec) { return *FindCodec(spec).value(); }
+
+double DenseBytes(size_t count) { return static_cast<double>(count * sizeof(float)); }
+
+void Encode(benchmark::State& state, const std::string& spec, const SimdLoops* loops) {
+  ForceSimd(loops);
+  const Codec& codec = Find(spec);
+  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
+  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()), [&] {
+    codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data());
+  });
+  state.counters["bits"] = 8.0 * static_cast<double>(encoded.size()) / kCount;
+  ForceSimd(nullptr);
+}
+
+void Decode(benchmark::State& state, const std::string& spec, const SimdLoops* loops) {
+  ForceSimd(loops);
+  const Codec& codec = Find(spec);
+  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
+  codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data());
+  bool ok = true;
+  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()), [&] {
+    ok &= codec.Decode(encoded, DataType::kFloat32, kCount, Data().output.data()).ok();
+  });
+  if (!ok) state.SkipWithError("decode failed");
+  ForceSimd(nullptr);
+}
+
+// `peers` encoded contributions, encoded again: what the owner of a chunk does.
+void ReducePeers(benchmark::State& state, const std::string& spec, size_t peers) {
+  const Codec& codec = Find(spec);
+  const size_t count = kCount / peers;
+  const size_t bytes = codec.EncodedBytes(count, DataType::kFloat32);
+  std::vector<std::vector<std::byte>> encoded(peers, std::vector<std::byte>(bytes));
+  std::vector<Term> terms;
+  for (size_t i = 0; i < peers; ++i) {
+    codec.Encode(Data().input.data() + i * count, DataType::kFloat32, count, encoded[i].data());
+    terms.push_back({&codec, encoded[i]});
+  }
+  std::vector<std::byte> result(bytes);
+  const ReducePass pass = {.terms = terms,
+                           .count = count,
+                           .encoder = &codec,
+                           .encoded = result.data()};
+  bool ok = true;
+  Compare(state, kCount, static_cast<double>(bytes * (peers + 1)),
+          [&] { ok &= Reduce(pass).ok(); });
+  if (!ok) state.SkipWithError("reduce failed");
+}
+
+void Register(const std::string& name, const std::function<void(benchmark::State&)>& run) {
+  benchmark::RegisterBenchmark(name.c_str(), run)
+      ->UseManualTime()
+      ->MinTime(1.0)
+      ->Unit(benchmark::kMillisecond);
+}
+
+const bool registered = [] {
+  for (const std::string_view name : CodecNames()) {
+    const std::string spec(name);
+    Register(spec + "/encode", [=](auto& state) { Encode(state, spec, nullptr); });
+    Register(spec + "/decode", [=](auto& state) { Decode(state, spec, nullptr); });
+    for (const size_t peers : {4, 8}) {
+      Register(spec + "/reduce/" + std::to_string(peers),
+               [=](auto& state) { ReducePeers(state, spec, peers); });
+    }
+  }
+  for (const SimdLoops* loops : SimdAvailable()) {
+    const std::string name = std::string("q8/") + loops->name;
+    Register(name + "/encode", [=](auto& state) { Encode(state, "q8", loops); });
+    Register(name + "/decode", [=](auto& state) { Decode(state, "q8", loops); });
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace thinwire

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the build uses from elsewhere, and what happens where it is missing.
+
+find_package(PkgConfig QUIET)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# thinwire_optional(NAME found? "what is missing"): resolves AUTO/ON/OFF into THINWIRE_HAVE_NAME.
+function(thinwire_optional name found missing)
+  set(have OFF)
+  if(NOT THINWIRE_${name} STREQUAL "OFF" AND found)
+    set(have ON)
+  elseif(THINWIRE_${name} STREQUAL "ON")
+    message(FATAL_ERROR "THINWIRE_${name}=ON, but ${missing}")
+  endif()
+  set(THINWIRE_HAVE_${name} ${have} PARENT_SCOPE)
+endfunction()
+
+pkg_check_modules(UCX QUIET IMPORTED_TARGET ucx>=1.12)
+thinwire_optional(UCX "${UCX_FOUND}" "pkg-config finds no ucx >= 1.12 (Debian: libucx-dev)")
+
+if(NOT THINWIRE_MPI STREQUAL "OFF")
+  find_package(MPI QUIET COMPONENTS C)
+endif()
+thinwire_optional(MPI "${MPI_C_FOUND}" "CMake finds no MPI (Debian: libopenmpi-dev)")
+
+if(NOT THINWIRE_CUDA STREQUAL "OFF")
+  find_package(CUDAToolkit QUIET)
+endif()
+thinwire_optional(CUDA "${CUDAToolkit_FOUND}" "CMake finds no CUDA toolkit")
+
+if(THINWIRE_BUILD_BENCH OR THINWIRE_BUILD_TESTS)
+  find_package(CLI11 REQUIRED)
+  find_package(nlohmann_json REQUIRED)
+endif()
+if(THINWIRE_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+endif()
+if(THINWIRE_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+endif()

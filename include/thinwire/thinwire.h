@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Thinwire: collective communication for thin, long wires. Native C API.
+ *
+ * From simple to detailed: set-up, operations, groups and requests, policy, statistics.
+ *
+ * Conventions
+ *  - Every function returns a thinwireResult_t; nothing is printed, nothing exits, nothing is
+ *    thrown. thinwireGetLastError gives the text of the calling thread's last failure.
+ *  - `count` is in elements. Collectives of one communicator are issued in the same order on all
+ *    ranks; sends and receives of an ordered pair match in the order issued.
+ *  - Buffers are host memory, of any alignment. In place where NCCL allows it: all-reduce, reduce
+ *    and broadcast with send == recv, all-gather with send == recv + rank * count, reduce-scatter
+ *    with recv == send + rank * count.
+ *  - A call returns when its result is there, unless it stands in a group or was given a request.
+ *  - One thread at a time uses a communicator; thinwireCommAbort and thinwireCommGetAsyncError may
+ *    be called from any thread at any time.
+ *  - All ranks end with the same bits, whatever the codec, the algorithm or the order of arrival.
+ *  - Exact unless asked: without a policy that names a codec, no result differs from an
+ *    uncompressed one.
+ */
+#ifndef THINWIRE_THINWIRE_H_
+#define THINWIRE_THINWIRE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "thinwire/version.h"
+
+#if defined(__GNUC__)
+#define THINWIRE_API __attribute__((visibility("default")))
+#else
+#define THINWIRE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Types ---------------------------------------------------------------------------------- */
+
+typedef struct thinwireComm* thinwireComm_t;
+typedef struct thinwireRequest* thinwireRequest_t;
+
+/* Values equal those of ncclResult_t. docs/errors.md says what to do about each. */
+typedef enum {
+  thinwireSuccess = 0,
+  thinwireUnhandledCudaError = 1,
+  thinwireSystemError = 2,     /* the operating system refused something */
+  thinwireInternalError = 3,   /* a bug of ours */
+  thinwireInvalidArgument = 4, /* the caller's mistake: nothing happened */
+  thinwireInvalidUsage = 5,    /* likewise, about the order or state of calls */
+  thinwireRemoteError = 6,     /* a peer or the way to it failed: abort and rebuild */
+  thinwireInProgress = 7,      /* not done yet */
+  thinwireTimeout = 8          /* peers did not come in time: abort and rebuild */
+} thinwireResult_t;
+
+/* Values equal those of ncclDataType_t. */
+typedef enum {
+  thinwireInt8 = 0,
+  thinwireUint8 = 1,
+  thinwireInt32 = 2,
+  thinwireUint32 = 3,
+  thinwireInt64 = 4,
+  thinwireUint64 = 5,
+  thinwireFloat16 = 6,
+  thinwireFloat32 = 7,
+  thinwireFloat64 = 8,
+  thinwireBfloat16 = 9,
+  thinwireFloat8e4m3 = 10,
+  thinwireFloat8e5m2 = 11
+} thinwireDataType_t;
+
+/* Values equal those of ncclRedOp_t. Arithmetic: docs/codecs.md, "Reduction". */
+typedef enum {
+  thinwireSum = 0,
+  thinwireProd = 1,
+  thinwireMax = 2,
+  thinwireMin = 3,
+  thinwireAvg = 4
+} thinwireRedOp_t;
+
+typedef enum {
+  thinwireOpBarrier = 0,
+  thinwireOpAllReduce = 1,
+  thinwireOpReduceScatter = 2,
+  thinwireOpAllGather = 3,
+  thinwireOpBroadcast = 4,
+  thinwireOpReduce = 5,
+  thinwireOpSend = 6,
+  thinwireOpRecv = 7
+} thinwireOperation_t;
+
+/* Names a communicator to be. 128 opaque bytes, to be carried to every rank by any means. */
+typedef struct {
+  char internal[128];
+} thinwireUniqueId;
+
+/* ---- Set-up --------------------------------------------------------------------------------- */
+
+/* Settings of a communicator. Start from THINWIRE_CONFIG_INITIALIZER; what is left at NULL, 0 or a
+ * negative number comes from the environment variable named beside it, then from its default. */
+typedef struct {
+  size_t size;
+  unsigned magic;
+  unsigned version;
+  const char* transport;     /* THINWIRE_TRANSPORT: "ucx", "loopback", "auto" */
+  const char* policy;        /* THINWIRE_POLICY: see Policy below */
+  const char* link;          /* THINWIRE_LINK: "rate=500mbit,delay=20ms" or "file=PATH" */
+  const char* shape;         /* THINWIRE_SHAPE: emulate such links in this process */
+  const char* netInterface;  /* THINWIRE_INTERFACE: "eth0" */
+  double timeoutSeconds;     /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
+  double connectTimeoutSeconds; /* THINWIRE_CONNECT_TIMEOUT: longest wait of set-up */
+  double silenceSeconds;     /* THINWIRE_SILENCE: a silent peer is given up after this */
+  size_t segmentBytes;       /* THINWIRE_SEGMENT: wire bytes a segment aims at */
+  int measureError;          /* THINWIRE_MEASURE_ERROR: 1 fills thinwireStatistics_t.relativeError */
+} thinwireConfig_t;
+
+#define THINWIRE_CONFIG_MAGIC 0x74776366u
+#define THINWIRE_CONFIG_INITIALIZER                                                             \
+  {sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL,    \
+   NULL, NULL, -1.0, -1.0, -1.0, 0, -1}
+
+/* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
+THINWIRE_API thinwireResult_t thinwireGetVersion(int* version);
+
+/* Creates the id of a new communicator and starts to listen for its ranks in this process, which
+ * must live until all have joined. */
+THINWIRE_API thinwireResult_t thinwireGetUniqueId(thinwireUniqueId* id);
+
+/* Joins as `rank` of `nranks`; returns when all have joined and all links are open. `config` may be
+ * NULL. On failure *comm is NULL and the text names the rank, address or setting at fault. */
+THINWIRE_API thinwireResult_t thinwireCommInitRank(thinwireComm_t* comm, int nranks,
+                                                   thinwireUniqueId id, int rank,
+                                                   const thinwireConfig_t* config);
+
+/* All `nranks` ranks of a communicator in this process: comms[nranks]. Each communicator may then
+ * be used by a thread of its own, or all by one thread inside groups. */
+THINWIRE_API thinwireResult_t thinwireCommInitAll(thinwireComm_t* comms, int nranks,
+                                                  const thinwireConfig_t* config);
+
+/* Joins the job this process was started in: by torchrun (RANK, WORLD_SIZE, MASTER_ADDR,
+ * MASTER_PORT) or by mpirun. A process started alone becomes rank 0 of 1. */
+THINWIRE_API thinwireResult_t thinwireCommInitFromEnvironment(thinwireComm_t* comm,
+                                                              const thinwireConfig_t* config);
+
+/* Leaves in good order: waits for what is in flight, tells the peers, frees. NULL is fine. */
+THINWIRE_API thinwireResult_t thinwireCommDestroy(thinwireComm_t comm);
+
+/* Gives up: operations in flight fail on every rank, then frees. From any thread. NULL is fine.
+ * No other thread may be inside a call on `comm` when this returns; those that are return first. */
+THINWIRE_API thinwireResult_t thinwireCommAbort(thinwireComm_t comm);
+
+THINWIRE_API thinwireResult_t thinwireCommCount(thinwireComm_t comm, int* nranks);
+THINWIRE_API thinwireResult_t thinwireCommUserRank(thinwireComm_t comm, int* rank);
+
+/* *error = the failure that stopped the communicator, or thinwireSuccess. From any thread. */
+THINWIRE_API thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm,
+                                                        thinwireResult_t* error);
+
+/* Never NULL. */
+THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);
+/* Text of the last failure: of `comm` where it has failed, else of the calling thread; "" if none.
+ * Valid until this thread's next call. `comm` may be NULL. */
+THINWIRE_API const char* thinwireGetLastError(thinwireComm_t comm);
+
+/* ---- Operations ----------------------------------------------------------------------------- */
+
+/* Options of one call. NULL stands for the defaults. */
+typedef struct {
+  size_t size;
+  unsigned magic;
+  unsigned version;
+  const char* policy;         /* for this call instead of the communicator's; NULL: that one */
+  thinwireRequest_t* request; /* set: return at once, *request completes later */
+  void* stream;               /* reserved for device memory; NULL */
+} thinwireCallOptions_t;
+
+#define THINWIRE_CALL_MAGIC 0x74776f70u
+#define THINWIRE_CALL_OPTIONS_INITIALIZER \
+  {sizeof(thinwireCallOptions_t), THINWIRE_CALL_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL}
+
+/* recv[i] = op over r of send_r[i], i < count, on every rank. */
+THINWIRE_API thinwireResult_t thinwireAllReduce(const void* send, void* recv, size_t count,
+                                                thinwireDataType_t dtype, thinwireRedOp_t op,
+                                                thinwireComm_t comm,
+                                                const thinwireCallOptions_t* options);
+
+/* recv[i] = op over r of send_r[rank * recvCount + i], i < recvCount. send holds
+ * nranks * recvCount elements. */
+THINWIRE_API thinwireResult_t thinwireReduceScatter(const void* send, void* recv, size_t recvCount,
+                                                    thinwireDataType_t dtype, thinwireRedOp_t op,
+                                                    thinwireComm_t comm,
+                                                    const thinwireCallOptions_t* options);
+
+/* recv[r * sendCount + i] = send_r[i], i < sendCount. recv holds nranks * sendCount elements. */
+THINWIRE_API thinwireResult_t thinwireAllGather(const void* send, void* recv, size_t sendCount,
+                                                thinwireDataType_t dtype, thinwireComm_t comm,
+                                                const thinwireCallOptions_t* options);
+
+/* recv[i] = send_root[i] on every rank; `send` is read on the root only. */
+THINWIRE_API thinwireResult_t thinwireBroadcast(const void* send, void* recv, size_t count,
+                                                thinwireDataType_t dtype, int root,
+                                                thinwireComm_t comm,
+                                                const thinwireCallOptions_t* options);
+
+/* recv[i] = op over r of send_r[i] on the root; `recv` is not touched elsewhere. */
+THINWIRE_API thinwireResult_t thinwireReduce(const void* send, void* recv, size_t count,
+                                             thinwireDataType_t dtype, thinwireRedOp_t op, int root,
+                                             thinwireComm_t comm,
+                                             const thinwireCallOptions_t* options);
+
+/* The k-th send to a peer meets that peer's k-th receive from this rank; counts and types must be
+ * equal. To oneself only within a group. */
+THINWIRE_API thinwireResult_t thinwireSend(const void* send, size_t count, thinwireDataType_t dtype,
+                                           int peer, thinwireComm_t comm,
+                                           const thinwireCallOptions_t* options);
+THINWIRE_API thinwireResult_t thinwireRecv(void* recv, size_t count, thinwireDataType_t dtype,
+                                           int peer, thinwireComm_t comm,
+                                           const thinwireCallOptions_t* options);
+
+/* Returns when every rank has called it. */
+THINWIRE_API thinwireResult_t thinwireBarrier(thinwireComm_t comm,
+                                              const thinwireCallOptions_t* options);
+
+/* ---- Groups and requests -------------------------------------------------------------------- */
+
+/* Calls of this thread between the outermost Start and End start together at End and make progress
+ * together; End returns when all those without a request are done. May span communicators. A call
+ * refused inside a group makes End fail with its error, and none of the group's calls run. */
+THINWIRE_API thinwireResult_t thinwireGroupStart(void);
+THINWIRE_API thinwireResult_t thinwireGroupEnd(void);
+
+/* *done = 1 when the operation has ended, well or not. */
+THINWIRE_API thinwireResult_t thinwireRequestTest(thinwireRequest_t request, int* done);
+/* Waits for the end, frees the request and returns how the operation ended. */
+THINWIRE_API thinwireResult_t thinwireRequestWait(thinwireRequest_t request);
+
+/* ---- Policy ---------------------------------------------------------------------------------
+ * Text saying which codec and algorithm which operations use (docs/policy.md):
+ *   ""                                  everything exact, algorithm by the planner
+ *   "q8"                                sums and averages of floating types of at least 32 KiB
+ *   "all_reduce float >=1M: q8 algo=sra; all_gather: bf16"
+ * Rules are tried from left to right. An operation that moves data without reducing is compressed
+ * only by a rule that names it. What a communicator's policy can't compress (integers, max ...)
+ * stays exact and shows as `raw` in the statistics; a per-call policy that can't be honoured is
+ * refused.
+ */
+
+/* Checks a policy; thinwireGetLastError explains what is wrong with it. */
+THINWIRE_API thinwireResult_t thinwirePolicyCheck(const char* policy);
+
+/* ---- Statistics ----------------------------------------------------------------------------- */
+
+/* Sums over the calls of one operation since the communicator began or was reset. Times are those
+ * of this rank and overlap, so they don't add up to totalSeconds. */
+typedef struct {
+  size_t size;            /* set to sizeof(thinwireStatistics_t) before the call */
+  uint64_t calls;
+  uint64_t rawBytes;      /* payload this rank sent, before encoding */
+  uint64_t wireBytes;     /* frames this rank sent for it, headers included */
+  double ratio;           /* rawBytes / wireBytes; 1 where nothing was sent */
+  double encodeSeconds;
+  double decodeSeconds;   /* decoding and reducing */
+  double wireSeconds;     /* from the first frame sent to the last received */
+  double waitSeconds;     /* with nothing to do but wait for peers */
+  double totalSeconds;    /* from the call to its end */
+  double relativeError;   /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded; -1: unmeasured */
+  char codec[32];         /* of the last call */
+  char algorithm[32];     /* of the last call */
+} thinwireStatistics_t;
+
+THINWIRE_API thinwireResult_t thinwireCommGetStatistics(thinwireComm_t comm,
+                                                        thinwireOperation_t operation,
+                                                        thinwireStatistics_t* statistics);
+THINWIRE_API thinwireResult_t thinwireCommResetStatistics(thinwireComm_t comm);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* THINWIRE_THINWIRE_H_ */

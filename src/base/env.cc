@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/env.h"
+
+#include <cstdlib>
+
+#include "base/units.h"
+
+namespace thinwire {
+namespace {
+
+const char* Get(const char* name) {
+  const char* text = std::getenv(name);
+  return text != nullptr && *text != '\0' ? text : nullptr;
+}
+
+void ReadText(const char* name, std::string* target) {
+  if (const char* text = Get(name)) *target = text;
+}
+
+template <typename T>
+Status ReadParsed(const char* name, Result<T> (*parse)(std::string_view), T* target) {
+  if (const char* text = Get(name)) {
+    Result<T> value = parse(text);
+    if (!value.ok()) return value.status().WithContext(name);
+    *target = std::move(value).value();
+  }
+  return {};
+}
+
+Result<int> ParsePort(std::string_view text) {
+  int port = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || port > 65535) port = 65536;
+    port = port * 10 + (c - '0');
+  }
+  if (port > 65535) return InvalidArgument("'{}' is not a port: write a number to 65535", text);
+  return port;
+}
+
+Result<bool> ParseSwitch(std::string_view text) {
+  if (text == "0" || text == "1") return text == "1";
+  return InvalidArgument("'{}' is not a switch: write 0 or 1", text);
+}
+
+}  // namespace
+
+Result<Env> Env::Read() {
+  Env env;
+  ReadText("THINWIRE_POLICY", &env.policy);
+  ReadText("THINWIRE_TRANSPORT", &env.transport);
+  ReadText("THINWIRE_LINK", &env.link);
+  ReadText("THINWIRE_SHAPE", &env.shape);
+  ReadText("THINWIRE_INTERFACE", &env.interface);
+  ReadText("THINWIRE_SECRET", &env.secret);
+  ReadText("THINWIRE_HOST", &env.host);
+  TW_TRY(ReadParsed("THINWIRE_TIMEOUT", ParseSeconds, &env.timeout_seconds));
+  TW_TRY(ReadParsed("THINWIRE_CONNECT_TIMEOUT", ParseSeconds, &env.connect_timeout_seconds));
+  TW_TRY(ReadParsed("THINWIRE_SILENCE", ParseSeconds, &env.silence_seconds));
+  TW_TRY(ReadParsed("THINWIRE_SEGMENT", ParseBytes, &env.segment_bytes));
+  TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
+  TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
+  return env;
+}
+
+}  // namespace thinwire

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every environment variable the library reads, in one struct: name, meaning and default stand
+// beside the field. Nothing else calls getenv (log.cc reads THINWIRE_DEBUG before this exists).
+
+#ifndef THINWIRE_BASE_ENV_H_
+#define THINWIRE_BASE_ENV_H_
+
+#include <string>
+
+#include "base/status.h"
+
+namespace thinwire {
+
+struct Env {
+  // THINWIRE_DEBUG: NONE, WARN, INFO or TRACE: what is logged to standard error. Default WARN.
+
+  // THINWIRE_POLICY: which codec and algorithm operations use (docs/policy.md), e.g. "q8" or
+  // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
+  std::string policy;
+
+  // THINWIRE_TRANSPORT: ucx, loopback, or auto (ucx where built in, else loopback). Default auto.
+  std::string transport = "auto";
+
+  // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, or
+  // "file=PATH" (docs/link-file.md). Paces injection and chooses algorithms; rank 0's value holds
+  // for all. Default empty: unknown, nothing is paced.
+  std::string link;
+
+  // THINWIRE_SHAPE: like THINWIRE_LINK, and makes every transport behave so (in-process emulation
+  // of a slow link; for tests and trials on one machine). Default empty: no emulation.
+  std::string shape;
+
+  // THINWIRE_INTERFACE: the network interface to use, e.g. eth0. Default empty: every one.
+  std::string interface;
+
+  // THINWIRE_TIMEOUT: how long an operation may wait for its peers. Default 600 s.
+  double timeout_seconds = 600;
+
+  // THINWIRE_CONNECT_TIMEOUT: how long set-up may wait for the other ranks. Default 60 s.
+  double connect_timeout_seconds = 60;
+
+  // THINWIRE_SILENCE: a peer from which nothing (heartbeats included) came for so long is given
+  // up. Default 10 s.
+  double silence_seconds = 10;
+
+  // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 128K.
+  size_t segment_bytes = size_t{128} << 10;
+
+  // THINWIRE_MEASURE_ERROR: 1 measures the relative error of every lossy encode (costs one decode).
+  // Default 0.
+  bool measure_error = false;
+
+  // THINWIRE_SECRET: shared by the ranks of a job started from RANK/WORLD_SIZE/MASTER_ADDR/
+  // MASTER_PORT, so that strangers on the port are turned away. Default empty.
+  std::string secret;
+
+  // THINWIRE_PORT: port on which rank 0 gathers the ranks. Default MASTER_PORT, or MASTER_PORT + 1
+  // where torchrun's own store sits on it; 0 for unique ids: any free one.
+  int port = 0;
+
+  // THINWIRE_HOST: address rank 0 advertises in a unique id, for hosts behind NAT. Default empty:
+  // every address of the interfaces in use.
+  std::string host;
+
+  // The variables above, or an error naming the one that makes no sense.
+  static Result<Env> Read();
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_BASE_ENV_H_

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bootstrap/launch.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+#include "bootstrap/mpi_module.h"
+#include "bootstrap/proof.h"
+#include "bootstrap/rendezvous.h"
+#include "bootstrap/socket.h"
+
+namespace thinwire {
+namespace {
+
+constexpr std::string_view kHowVariables = "RANK/WORLD_SIZE";
+constexpr std::string_view kHowMpi = "mpirun";
+
+// Variables of the launchers, not of this library, hence not in Env.
+const char* Get(const char* name) {
+  const char* text = std::getenv(name);
+  return text != nullptr && *text != '\0' ? text : nullptr;
+}
+
+Result<int> GetNumber(const char* name, int low, int high) {
+  const char* text = Get(name);
+  if (text == nullptr) {
+    return InvalidUsage(
+        "{} is not set: a job started from variables needs RANK, WORLD_SIZE, "
+        "MASTER_ADDR and MASTER_PORT (torchrun sets them)",
+        name);
+  }
+  const std::string_view digits = text;
+  int value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size() || value < low || value > high) {
+    return InvalidUsage("{}='{}' is not a number from {} to {}", name, digits, low, high);
+  }
+  return value;
+}
+
+// ---- RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT -------------------------------------------------
+
+Result<uint16_t> RootPort(const Env& env) {
+  if (env.port != 0) return static_cast<uint16_t>(env.port);
+  const char* agent_store = Get("TORCHELASTIC_USE_AGENT_STORE");
+  const bool taken = agent_store != nullptr && agent_store == std::string_view("True");
+  TW_ASSIGN(const int port, GetNumber("MASTER_PORT", 1, taken ? 65534 : 65535));
+  return static_cast<uint16_t>(port + (taken ? 1 : 0));
+}
+
+// The same on all ranks of a job, and different for jobs that meet on a machine by mistake.
+Digest JobSecret(const Env& env, uint16_t port) {
+  const char* job = Get("TORCHELASTIC_RUN_ID");
+  const std::string what = fmt::format("thinwire job {} {}", port, job == nullptr ? "" : job);
+  return HmacSha256(BytesOf(env.secret), {BytesOf(what)});
+}
+
+Result<Launch> LaunchFromVariables(const Env& env) {
+  TW_ASSIGN(const int nranks, GetNumber("WORLD_SIZE", 1, 65535));
+  TW_ASSIGN(const int rank, GetNumber("RANK", 0, nranks - 1));
+  TW_ASSIGN(const uint16_t port, RootPort(env));
+  const char* host = Get("MASTER_ADDR");
+  if (host == nullptr) {
+    return InvalidUsage("MASTER_ADDR is not set: it names the machine of rank 0");
+  }
+  Result<std::vector<Address>> addresses = ResolveHost(host);
+  if (!addresses.ok()) return addresses.status().WithContext("MASTER_ADDR");
+  const UniqueId id = PackUniqueId(
+      {.secret = JobSecret(env, port), .port = port, .addresses = std::move(addresses).value()});
+  if (rank == 0) {
+    if (Status started = RendezvousServer::StartWith(id, {.interface = env.interface, .host = {}});
+        !started.ok()) {
+      return started.WithContext(
+          "rank 0 cannot gather the ranks (THINWIRE_PORT chooses another "
+          "port, on every rank)");
+    }
+  }
+  return Launch{rank, nranks, id, std::string(kHowVariables)};
+}
+
+// ---- mpirun -------------------------------------------------------------------------------------
+
+bool StartedByMpirun() {
+  constexpr std::array<const char*, 3> kVariables = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
+                                                     "PMIX_RANK"};
+  return std::any_of(kVariables.begin(), kVariables.end(),
+                     [](const char* name) { return Get(name) != nullptr; });
+}
+
+// The folder of the library or program that this code is part of, with a slash; or nothing.
+std::string OwnFolder() {
+  static const char marker = 0;
+  Dl_info info;
+  if (dladdr(&marker, &info) == 0 || info.dli_fname == nullptr) return "";
+  const std::string path = info.dli_fname;
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+struct MpiModule {
+  MpiBroadcast* broadcast;
+};
+
+Result<MpiModule> LoadMpi() {
+  std::string reason;
+  const std::string own = OwnFolder();  // of libthinwire, or bin/ of a program that contains it
+  for (const std::string& folder : {own, own + "../lib/", std::string()}) {
+    const std::string path = folder + kMpiModuleFile;
+    // Global, since MPI loads components of its own that look for its symbols; never unloaded.
+    void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+    if (module == nullptr) {
+      if (reason.empty()) reason = dlerror();
+      continue;
+    }
+    if (void* symbol = dlsym(module, kMpiBroadcastName)) {
+      return MpiModule{reinterpret_cast<MpiBroadcast*>(symbol)};
+    }
+    reason = dlerror();
+  }
+  return SystemError(
+      "started by mpirun, but {} cannot be loaded ({}); build Thinwire where MPI is "
+      "installed (Debian: libopenmpi-dev), or set RANK, WORLD_SIZE, MASTER_ADDR and "
+      "MASTER_PORT",
+      kMpiModuleFile, reason);
+}
+
+Result<Launch> LaunchFromMpi(const Env& env) {
+  TW_ASSIGN(const MpiModule mpi, LoadMpi());
+  Launch launch;
+  launch.how = kHowMpi;
+  std::array<char, 512> error{};
+  const auto call = [&](void* bytes, size_t size) -> Status {
+    if (mpi.broadcast(bytes, static_cast<int>(size), &launch.rank, &launch.nranks, error.data(),
+                      static_cast<int>(error.size())) == 0) {
+      return {};
+    }
+    return SystemError("MPI: {}", error.data());
+  };
+  TW_TRY(call(nullptr, 0));  // which rank is this?
+  Status started;
+  if (launch.rank == 0) {
+    Result<UniqueId> id =
+        RendezvousServer::Start({.interface = env.interface, .host = env.host, .port = env.port});
+    started = id.status();
+    if (id.ok()) launch.id = *id;
+  }
+  // Also after a failure, with zeros for an id: the others wait in the same call.
+  TW_TRY(call(launch.id.bytes.data(), launch.id.bytes.size()));
+  TW_TRY(started);
+  if (launch.id == UniqueId{}) {
+    return RemoteError("rank 0 could not start the rendezvous; its log says why");
+  }
+  return launch;
+}
+
+template <typename T>
+Result<std::optional<T>> Found(Result<T> result) {
+  if (!result.ok()) return result.status();
+  return std::optional<T>(std::move(result).value());
+}
+
+}  // namespace
+
+Result<std::optional<Launch>> LaunchFromEnvironment(const Env& env) {
+  if (Get("RANK") != nullptr || Get("WORLD_SIZE") != nullptr) {
+    return Found(LaunchFromVariables(env));
+  }
+  if (StartedByMpirun()) return Found(LaunchFromMpi(env));
+  return std::optional<Launch>();
+}
+
+}  // namespace thinwire

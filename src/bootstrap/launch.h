@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where this process stands in a job it was started in, without the program's help.
+
+#ifndef THINWIRE_BOOTSTRAP_LAUNCH_H_
+#define THINWIRE_BOOTSTRAP_LAUNCH_H_
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/status.h"
+#include "bootstrap/unique_id.h"
+
+namespace thinwire {
+
+struct Launch {
+  int rank = 0;
+  int nranks = 1;
+  UniqueId id;
+  std::string how;  // "RANK/WORLD_SIZE" or "mpirun"
+};
+
+// Finds out, in this order:
+//   1. RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT (torchrun's variables): rank 0 starts the
+//      rendezvous server on the port (see Env::port); the secret derives from Env::secret, the job
+//      id and the port.
+//   2. mpirun (OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK): the optional module libthinwire_mpi.so,
+//      loaded at run time, broadcasts rank 0's id through MPI.
+// Empty when the process was started alone. Errors name the variable that is missing or wrong.
+Result<std::optional<Launch>> LaunchFromEnvironment(const Env& env);
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_BOOTSTRAP_LAUNCH_H_

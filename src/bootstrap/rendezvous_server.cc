@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RendezvousServer: gives each Root its thread, and ends those threads with the process.
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <list>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "bootstrap/protocol.h"
+#include "bootstrap/rendezvous.h"
+#include "bootstrap/root.h"
+#include "bootstrap/socket.h"
+
+namespace thinwire {
+namespace {
+
+// While it lives, threads that this one makes take no signals.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+// A Root on its thread. The destructor stops and joins it, which takes no longer than a turn of its
+// loop, since the loop never blocks outside poll().
+class RootThread {
+ public:
+  RootThread(Fd listener, Fd stop, uint16_t port, const Secret& secret)
+      : port_(port), stop_(std::move(stop)), root_(std::move(listener), secret) {
+    const SignalsBlocked blocked;  // the application's signals are not this thread's business
+    thread_ = std::thread([this] {
+      root_.Run(stop_.get());
+      done_.store(true, std::memory_order_release);
+    });
+  }
+  ~RootThread() {
+    eventfd_write(stop_.get(), 1);
+    thread_.join();
+  }
+
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  uint16_t port() const { return port_; }
+
+ private:
+  uint16_t port_;
+  Fd stop_;
+  Root root_;
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
+// The roots of this process; ended by its exit, or when the library is unloaded.
+class RootThreads {
+ public:
+  ~RootThreads() {
+    DisownIfForked();
+    delete threads_;
+  }
+
+  // Ends roots that have nothing to do anymore, and one that sits on a port wanted anew.
+  void Free(uint16_t port) {
+    const std::lock_guard lock(mutex_);
+    DisownIfForked();
+    threads_->remove_if([port](const RootThread& root) {
+      return root.done() || (port != 0 && root.port() == port);
+    });
+  }
+  void Add(Fd listener, Fd stop, uint16_t port, const Secret& secret) {
+    const std::lock_guard lock(mutex_);
+    DisownIfForked();
+    threads_->emplace_back(std::move(listener), std::move(stop), port, secret);
+  }
+
+ private:
+  // A forked child has a copy of the list, but not the threads: nobody can stop or join them.
+  void DisownIfForked() {
+    const pid_t self = getpid();
+    if (std::exchange(owner_, self) != self) threads_ = new std::list<RootThread>;
+  }
+
+  pid_t owner_ = getpid();
+  std::mutex mutex_;
+  std::list<RootThread>* threads_ = new std::list<RootThread>;
+};
+
+RootThreads& Roots() {
+  static RootThreads roots;
+  return roots;
+}
+
+Result<Fd> ListenAsAsked(const std::string& interface, uint16_t port) {
+  if (interface.empty()) return Listen(nullptr, port);
+  TW_ASSIGN(const std::vector<Address> own, LocalAddresses(interface));
+  return Listen(&own.front(), port);
+}
+
+Status StartRoot(Fd listener, const Secret& secret) {
+  TW_ASSIGN(const uint16_t port, LocalPort(listener.get()));
+  Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop.open()) return SystemErrno("eventfd");
+  try {
+    Roots().Add(std::move(listener), std::move(stop), port, secret);
+  } catch (const std::system_error& error) {
+    return SystemError("cannot start the thread of the rendezvous: {}", error.what());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<UniqueId> RendezvousServer::Start(const Options& options) {
+  const auto port = static_cast<uint16_t>(options.port);
+  Roots().Free(port);
+  UniqueIdFields fields;
+  TW_TRY(FillRandom(fields.secret));
+  TW_ASSIGN(fields.addresses,
+            options.host.empty() ? LocalAddresses(options.interface) : ResolveHost(options.host));
+  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, port));
+  TW_ASSIGN(fields.port, LocalPort(listener.get()));
+  TW_TRY(StartRoot(std::move(listener), fields.secret));
+  return PackUniqueId(fields);
+}
+
+Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {
+  TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
+  Roots().Free(fields.port);
+  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, fields.port));
+  return StartRoot(std::move(listener), fields.secret);
+}
+
+}  // namespace thinwire

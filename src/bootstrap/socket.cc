@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bootstrap/socket.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+namespace thinwire {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t bytes = sizeof(sockaddr_storage);
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+SocketAddress ToSocketAddress(const Address& address, uint16_t port) {
+  SocketAddress result;
+  if (address.ipv6) {
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = htons(port);
+    std::memcpy(&in6.sin6_addr, address.bytes.data(), sizeof(in6.sin6_addr));
+    std::memcpy(&result.storage, &in6, result.bytes = sizeof(in6));
+  } else {
+    sockaddr_in in4{};
+    in4.sin_family = AF_INET;
+    in4.sin_port = htons(port);
+    std::memcpy(&in4.sin_addr, address.bytes.data(), sizeof(in4.sin_addr));
+    std::memcpy(&result.storage, &in4, result.bytes = sizeof(in4));
+  }
+  return result;
+}
+
+// False for families other than IPv4 and IPv6, and for link-local IPv6, which means something only
+// together with an interface of the machine that connects.
+bool FromSocketAddress(const sockaddr* source, Address* address) {
+  if (source == nullptr) return false;
+  *address = {};
+  if (source->sa_family == AF_INET) {
+    sockaddr_in in4;
+    std::memcpy(&in4, source, sizeof(in4));
+    std::memcpy(address->bytes.data(), &in4.sin_addr, sizeof(in4.sin_addr));
+    return true;
+  }
+  if (source->sa_family == AF_INET6) {
+    sockaddr_in6 in6;
+    std::memcpy(&in6, source, sizeof(in6));
+    address->ipv6 = true;
+    std::memcpy(address->bytes.data(), &in6.sin6_addr, sizeof(in6.sin6_addr));
+    return !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr);
+  }
+  return false;
+}
+
+void Set(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof(value));  // tuning: works without it, too
+}
+
+// Small messages at once, and peers whose machine vanished noticed within a minute.
+void Tune(int fd) {
+  Set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  Set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  Set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
+  Set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  Set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+Status WaitFor(int fd, short events, TimePoint deadline) {
+  for (;;) {
+    pollfd waiting = {fd, events, 0};
+    const int ready = poll(&waiting, 1, PollTimeout(deadline));
+    if (ready > 0) return {};
+    if (ready < 0 && errno != EINTR) return SystemErrno("poll");
+    if (Now() >= deadline) return TimeoutError("no answer in time");
+  }
+}
+
+bool IsContainerBridge(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kPrefixes = {"docker", "br-", "veth",
+                                                         "virbr",  "cni", "flannel"};
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [name](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+// Lower is better: how likely is it that another machine reaches this one there?
+int AddressCost(const ifaddrs& entry, const Address& address) {
+  return (IsContainerBridge(entry.ifa_name) ? 2 : 0) + (address.ipv6 ? 1 : 0);
+}
+
+Result<Fd> NewSocket(int family) {
+  Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.open()) return SystemErrno("socket");
+  return fd;
+}
+
+Address Loopback() { return {.ipv6 = false, .bytes = {std::byte{127}, {}, {}, std::byte{1}}}; }
+
+Result<Fd> ListenOn(const Address& address, uint16_t port) {
+  TW_ASSIGN(Fd fd, NewSocket(address.ipv6 ? AF_INET6 : AF_INET));
+  Set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.ipv6) Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  SocketAddress target = ToSocketAddress(address, port);
+  if (bind(fd.get(), target.get(), target.bytes) != 0 || listen(fd.get(), kBacklog) != 0) {
+    return SystemErrno("listen on " + AddressText(address, port));
+  }
+  return fd;
+}
+
+}  // namespace
+
+void Fd::Close() {
+  if (open()) close(std::exchange(fd_, -1));
+}
+
+std::string AddressText(const Address& address, uint16_t port) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  inet_ntop(address.ipv6 ? AF_INET6 : AF_INET, address.bytes.data(), text, sizeof(text));
+  return address.ipv6 ? fmt::format("[{}]:{}", text, port) : fmt::format("{}:{}", text, port);
+}
+
+std::string PeerText(int fd) {
+  SocketAddress peer;
+  char host[NI_MAXHOST] = "?";
+  char port[NI_MAXSERV] = "?";
+  if (getpeername(fd, peer.get(), &peer.bytes) == 0) {
+    getnameinfo(peer.get(), peer.bytes, host, sizeof(host), port, sizeof(port),
+                NI_NUMERICHOST | NI_NUMERICSERV);
+  }
+  std::string_view name = host;  // IPv4 peers of a socket for both families
+  if (constexpr std::string_view kMapped = "::ffff:"; name.starts_with(kMapped)) {
+    name.remove_prefix(kMapped.size());
+  }
+  return fmt::format("{}:{}", name, port);
+}
+
+Result<std::vector<Address>> ResolveHost(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &list); error != 0) {
+    return SystemError("cannot resolve host '{}': {}", host, gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
+  std::vector<Address> addresses;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    Address address;
+    if (addresses.size() < kUniqueIdAddresses && FromSocketAddress(entry->ai_addr, &address)) {
+      addresses.push_back(address);
+    }
+  }
+  if (addresses.empty()) return SystemError("host '{}' has no address that can be used", host);
+  return addresses;
+}
+
+Result<std::vector<Address>> LocalAddresses(const std::string& interface) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return SystemErrno("getifaddrs");
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  std::vector<std::pair<int, Address>> found;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    Address address;
+    const bool wanted =
+        interface.empty() ? (entry->ifa_flags & IFF_LOOPBACK) == 0 : interface == entry->ifa_name;
+    if (wanted && (entry->ifa_flags & IFF_UP) != 0 &&
+        FromSocketAddress(entry->ifa_addr, &address)) {
+      found.emplace_back(AddressCost(*entry, address), address);
+    }
+  }
+  if (!interface.empty() && found.empty()) {
+    return InvalidArgument("interface '{}' does not exist, is down or has no address", interface);
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  const size_t own = kUniqueIdAddresses - (interface.empty() ? 1 : 0);
+  if (found.size() > own) found.resize(own);
+  std::vector<Address> addresses;
+  for (const auto& [cost, address] : found) addresses.push_back(address);
+  if (interface.empty()) addresses.push_back(Loopback());
+  return addresses;
+}
+
+Result<Fd> Listen(const Address* address, uint16_t port) {
+  if (address != nullptr) return ListenOn(*address, port);
+  const Address any6 = {.ipv6 = true, .bytes = {}};
+  const Address any4 = {};
+  Result<Fd> both = ListenOn(any6, port);
+  if (both.ok() || errno == EADDRINUSE || errno == EACCES) return both;
+  return ListenOn(any4, port);  // a machine without IPv6
+}
+
+Result<uint16_t> LocalPort(int fd) {
+  SocketAddress own;
+  if (getsockname(fd, own.get(), &own.bytes) != 0) return SystemErrno("getsockname");
+  // The port has the same place in both families.
+  sockaddr_in in4;
+  std::memcpy(&in4, &own.storage, sizeof(in4));
+  return ntohs(in4.sin_port);
+}
+
+Fd Accept(int listener) {
+  Fd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (fd.open()) Tune(fd.get());
+  return fd;
+}
+
+Result<Fd> Connect(const Address& address, uint16_t port, TimePoint deadline) {
+  TW_ASSIGN(Fd fd, NewSocket(address.ipv6 ? AF_INET6 : AF_INET));
+  Tune(fd.get());
+  SocketAddress target = ToSocketAddress(address, port);
+  const std::string what = "connect to " + AddressText(address, port);
+  if (connect(fd.get(), target.get(), target.bytes) == 0) return fd;
+  if (errno != EINPROGRESS && errno != EINTR) return SystemErrno(what);
+  if (Status waited = WaitFor(fd.get(), POLLOUT, deadline); !waited.ok()) {
+    return waited.WithContext(what);
+  }
+  int error = 0;
+  socklen_t bytes = sizeof(error);
+  getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &bytes);
+  errno = error;
+  if (error != 0) return SystemErrno(what);
+  return fd;
+}
+
+Status ReadAll(int fd, std::span<std::byte> target, TimePoint deadline) {
+  while (!target.empty()) {
+    const ssize_t got = recv(fd, target.data(), target.size(), 0);
+    if (got == 0) return RemoteError("the other end closed the connection");
+    if (got > 0) {
+      target = target.subspan(static_cast<size_t>(got));
+    } else if (errno == EAGAIN) {
+      TW_TRY(WaitFor(fd, POLLIN, deadline));
+    } else if (errno != EINTR) {
+      return SystemErrno("recv");
+    }
+  }
+  return {};
+}
+
+Status WriteAll(int fd, std::span<const std::byte> source, TimePoint deadline) {
+  while (!source.empty()) {
+    const ssize_t sent = send(fd, source.data(), source.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
+      source = source.subspan(static_cast<size_t>(sent));
+    } else if (errno == EAGAIN) {
+      TW_TRY(WaitFor(fd, POLLOUT, deadline));
+    } else if (errno != EINTR) {
+      return SystemErrno("send");
+    }
+  }
+  return {};
+}
+
+int PollTimeout(TimePoint deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX));
+}
+
+}  // namespace thinwire

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Codec: turns a run of elements into bytes and back. Layer `codec`: no I/O, no CUDA runtime, no
+// allocation in the passes; every object is immutable after it was made and safe from any thread.
+//
+// A codec codes independent chunks of `granule()` elements, each to a fixed number of bytes, so any
+// run that starts at a multiple of the granule is a segment with no offset table. The last chunk of
+// a run may be short.
+
+#ifndef THINWIRE_CODEC_CODEC_H_
+#define THINWIRE_CODEC_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "base/types.h"
+
+namespace thinwire {
+
+// Number of a codec on the wire (docs/wire-format.md); never reused.
+enum class CodecId : uint8_t { kRaw = 0, kBf16 = 1, kQ8 = 2 };
+
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  virtual CodecId id() const = 0;
+  // The canonical spec, e.g. "q8".
+  virtual const std::string& spec() const = 0;
+  // True when decode(encode(x)) has the bits of x for every x.
+  virtual bool exact() const = 0;
+  // Whether elements of `dtype` can be coded. Exact codecs take all, lossy ones floating types.
+  virtual bool Supports(DataType dtype) const = 0;
+  // Elements per independent chunk; divides 4096.
+  virtual size_t granule() const = 0;
+  // Bytes of `count` elements when encoded; 0 for 0.
+  virtual size_t EncodedBytes(size_t count, DataType dtype) const = 0;
+
+  // Maximum absolute error of one element for finite input, in binary32 (before the result is
+  // rounded once more to a narrower type, where it may overflow):
+  //   |x - decode(encode(x))| <= relative * |x| + of_block * max |x_i| over its block
+  //                              + of_chunk * max |x_i| over its chunk + absolute.
+  struct ErrorBound {
+    double relative = 0;
+    double of_block = 0;
+    double of_chunk = 0;
+    double absolute = 0;
+  };
+  virtual ErrorBound bound() const = 0;
+  // Elements that share a scale (1 where none do).
+  virtual size_t block() const = 0;
+
+  // target[EncodedBytes(count)] = encode(source[count]). No alignment is required of either.
+  virtual void Encode(const void* source, DataType dtype, size_t count,
+                      std::byte* target) const = 0;
+
+  // target[count] = decode(source). Total on hostile input: any bytes give elements or an error,
+  // and no access is out of range; source.size() must equal EncodedBytes(count) or it is an error.
+  virtual Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
+                        void* target) const = 0;
+
+  // accumulator[i] += decode(source)[i] in binary32, for lossy codecs and for `raw` and `bf16` of
+  // floating types narrower than binary64. The run starts at a chunk.
+  virtual Status DecodeAdd(std::span<const std::byte> source, DataType dtype, size_t count,
+                           float* accumulator) const = 0;
+};
+
+// The codec `raw`: the default everywhere, and what exact operations use.
+const Codec& RawCodec();
+
+// The codec a spec names, e.g. "q8" (grammar: codec/spec.h; table: docs/codecs.md). Objects live as
+// long as the process. kInvalidArgument names the part that makes no sense and suggests.
+Result<const Codec*> FindCodec(const std::string& spec);
+// The codec of a number on the wire; null when there is none.
+const Codec* FindCodec(CodecId id);
+
+// Specs of all codecs, for help texts and for tests that go through all.
+std::span<const std::string_view> CodecNames();
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_CODEC_CODEC_H_

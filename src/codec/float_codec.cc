@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/float_codec.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "codec/float_environment.h"
+#include "codec/pieces.h"
+
+namespace thinwire {
+namespace {
+
+// Output of this many bytes or more goes past the caches: it would only push out what others use.
+constexpr size_t kStreamBytes = size_t{4} << 20;
+
+}  // namespace
+
+size_t FloatCodec::EncodedBytes(size_t count, DataType) const {
+  const size_t rest = count % kPiece;
+  return count / kPiece * PieceBytes(kPiece) + (rest == 0 ? 0 : PieceBytes(rest));
+}
+
+void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::byte* target) const {
+  const FloatEnvironment environment;
+  const size_t piece_bytes = PieceBytes(kPiece);
+  const bool stream = EncodedBytes(count, dtype) >= kStreamBytes;
+  Scratch<float> wide;
+  for (size_t from = 0; from < count; from += kPiece, target += piece_bytes) {
+    const size_t size = std::min(kPiece, count - from);
+    const float* const x = LoadFloats(At(source, dtype, from), dtype, size, wide.data);
+    EncodePiece(x, size, stream, target);
+  }
+}
+
+Status FloatCodec::Decode(std::span<const std::byte> source, DataType dtype, size_t count,
+                          void* target) const {
+  TW_TRY(CheckDecode(source.size(), dtype, count));
+  const FloatEnvironment environment;
+  const size_t piece_bytes = PieceBytes(kPiece);
+  const bool direct = dtype == DataType::kFloat32 && IsAligned(target, dtype);
+  const bool stream = direct && count * sizeof(float) >= kStreamBytes;
+  const std::byte* bytes = source.data();
+  Scratch<float> wide;
+  for (size_t from = 0; from < count; from += kPiece, bytes += piece_bytes) {
+    const size_t size = std::min(kPiece, count - from);
+    void* const to = At(target, dtype, from);
+    float* const values = direct ? static_cast<float*>(to) : wide.data;
+    TW_TRY(DecodePiece(bytes, size, stream, values));
+    if (!direct) StoreFloats(wide.data, dtype, size, to);
+  }
+  return {};
+}
+
+Status FloatCodec::DecodeAdd(std::span<const std::byte> source, DataType dtype, size_t count,
+                             float* accumulator) const {
+  TW_TRY(CheckDecode(source.size(), dtype, count));
+  const FloatEnvironment environment;
+  const size_t piece_bytes = PieceBytes(kPiece);
+  const std::byte* bytes = source.data();
+  for (size_t from = 0; from < count; from += kPiece, bytes += piece_bytes) {
+    const size_t size = std::min(kPiece, count - from);
+    TW_TRY(DecodeAddPiece(bytes, size, accumulator + from));
+  }
+  return {};
+}
+
+Status FloatCodec::CheckDecode(size_t bytes, DataType dtype, size_t count) const {
+  if (!Supports(dtype)) {
+    return InvalidArgument("codec {} takes floating-point elements, not {}; use raw", spec_,
+                           NameOf(dtype));
+  }
+  if (bytes != EncodedBytes(count, dtype)) {
+    return RemoteError("codec {}: {} bytes came for {} elements, which take {}", spec_, bytes, count,
+                       EncodedBytes(count, dtype));
+  }
+  return {};
+}
+
+}  // namespace thinwire

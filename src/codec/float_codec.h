@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FloatCodec: what the lossy codecs share. It brings elements of any floating type to binary32 and
+// back, piece by piece on the stack, checks sizes, and sets the float environment; a codec adds the
+// loops over one piece.
+
+#ifndef THINWIRE_CODEC_FLOAT_CODEC_H_
+#define THINWIRE_CODEC_FLOAT_CODEC_H_
+
+#include <string>
+
+#include "codec/codec.h"
+#include "codec/simd.h"
+
+namespace thinwire {
+
+class FloatCodec : public Codec {
+ public:
+  const std::string& spec() const final { return spec_; }
+  bool exact() const final { return false; }
+  bool Supports(DataType dtype) const final { return IsFloating(dtype); }
+  // The same for every type, since all are coded as binary32.
+  size_t EncodedBytes(size_t count, DataType dtype) const final;
+
+  void Encode(const void* source, DataType dtype, size_t count, std::byte* target) const final;
+  Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
+                void* target) const final;
+  Status DecodeAdd(std::span<const std::byte> source, DataType dtype, size_t count,
+                   float* accumulator) const final;
+
+ protected:
+  explicit FloatCodec(std::string spec) : spec_(std::move(spec)) {}
+
+  // One piece is `count` elements, 1 <= count <= kPiece; all but the last of a run have kPiece.
+  // Floats are aligned, bytes are not.
+  virtual size_t PieceBytes(size_t count) const = 0;
+  // `stream`: the run is larger than the caches; stores past them are better.
+  virtual void EncodePiece(const float* source, size_t count, bool stream,
+                           std::byte* target) const = 0;
+  virtual Status DecodePiece(const std::byte* source, size_t count, bool stream,
+                             float* target) const = 0;
+  virtual Status DecodeAddPiece(const std::byte* source, size_t count,
+                                float* accumulator) const = 0;
+
+ private:
+  Status CheckDecode(size_t bytes, DataType dtype, size_t count) const;
+
+  std::string spec_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_CODEC_FLOAT_CODEC_H_

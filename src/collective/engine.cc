@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/engine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace thinwire {
+namespace {
+
+constexpr double kWatchSeconds = 0.1;     // how often peers and deadlines are looked at
+constexpr double kLingerSeconds = 1;      // longest wait for the others' goodbyes
+constexpr double kFailedLingerSeconds = 0.2;
+constexpr double kCloseSeconds = 5;       // longest wait for what was sent to get through
+constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a goodbye
+constexpr size_t kEndedRemembered = 256;
+constexpr size_t kMaxReasonBytes = 1024;
+
+// A message to oneself: the bytes of a frame, copied.
+class OwnBuffer final : public Message::Buffer {
+ public:
+  explicit OwnBuffer(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
+  std::span<std::byte> bytes() override { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, int peer) {
+  if ((header.flags & kFlagPointToPoint) == 0) {
+    return {OperationKey::Kind::kCollective, -1, header.sequence};
+  }
+  return {kind_of_pair, peer, header.sequence};
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
+               std::unique_ptr<Device> device)
+    : options_(options),
+      links_(std::move(links)),
+      transport_(std::move(transport)),
+      device_(std::move(device)),
+      pacer_(links_, options.rank),
+      peers_(static_cast<size_t>(options.ranks)) {
+  for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Engine::~Engine() {
+  if (!Failed()) Abort("the communicator was freed");
+  Close();
+  // Messages and frames in flight refer to the transport: they go first.
+  early_.clear();
+  by_key_.clear();
+  runs_.clear();
+}
+
+std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> collectives) {
+  std::vector<std::shared_ptr<Completion>> completions;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Collective& collective : collectives) {
+      completions.push_back(std::make_shared<Completion>());
+      if (error_.ok()) {
+        submitted_.push_back({std::move(collective), completions.back()});
+      } else {
+        completions.back()->Set(error_, {});
+      }
+    }
+  }
+  transport_->Wake();
+  return completions;
+}
+
+Status Engine::error() const {
+  if (!Failed()) return {};
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+void Engine::Abort(const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    abort_reason_ = why;
+  }
+  aborting_.store(true, std::memory_order_release);
+  transport_->Wake();
+}
+
+void Engine::Close() {
+  if (!thread_.joinable()) return;
+  closing_.store(true, std::memory_order_release);
+  transport_->Wake();
+  thread_.join();
+}
+
+void Engine::Loop() {
+  while (true) {
+    const TimePoint now = Now();
+    if (aborting_.exchange(false) && !Failed()) {
+      Fail(InvalidUsage("rank {} aborted: {}", options_.rank, abort_reason_));
+    }
+    next_send_ = TimePoint::max();
+    bool moved = AcceptSubmissions();
+    moved |= ReceiveAll();
+    if (!Failed()) {
+      moved |= ComputeAll();
+      moved |= SendAll(now);
+    }
+    moved |= ReapSends();
+    Retire();
+    if (now >= next_watch_) Watch(now);
+    if (closing_.load(std::memory_order_acquire) && runs_.empty() && MayLeave(now)) break;
+    if (moved) continue;
+    transport_->Wait(std::min(next_send_, next_watch_));
+    const Duration waited = Now() - now;
+    for (const auto& run : runs_) run->AddWait(waited);
+  }
+  transport_->Close(Now() + FromSeconds(Failed() ? kFailedLingerSeconds : kCloseSeconds));
+  sends_.clear();
+}
+
+bool Engine::AcceptSubmissions() {
+  std::deque<Submission> submitted;
+  {
+    const std::lock_guard lock(mutex_);
+    submitted.swap(submitted_);
+  }
+  for (Submission& submission : submitted) {
+    auto run = std::make_shared<OperationRun>(std::move(submission.collective),
+                                              Header(FrameKind::kData, 0), links_, device_.get(),
+                                              std::move(submission.completion));
+    if (Failed()) {  // it was handed in just before
+      run->End(error(), Now());
+      continue;
+    }
+    const OperationKey key = run->key();
+    NextSequence(key) = key.sequence + 1;
+    runs_.push_back(run);
+    by_key_[key] = run;
+    const auto early = early_.extract(key);
+    if (early.empty()) continue;
+    for (Message& message : early.mapped()) ReceiveFrame(std::move(message), Now());
+  }
+  return !submitted.empty();
+}
+
+bool Engine::ReceiveAll() {
+  arrived_.clear();
+  bool moved = transport_->Poll(&arrived_);
+  while (!to_self_.empty()) {
+    arrived_.push_back(std::move(to_self_.front()));
+    to_self_.pop_front();
+  }
+  const TimePoint now = Now();
+  for (Message& message : arrived_) {
+    moved = true;
+    ReceiveFrame(std::move(message), now);
+  }
+  arrived_.clear();
+  return moved;
+}
+
+void Engine::ReceiveFrame(Message message, TimePoint now) {
+  if (Failed()) return;
+  const int source = message.source();
+  const ParsedFrame frame = ParseFrame(message.bytes());
+  if (frame.state != ParseState::kFrame) {
+    return Fail(RemoteError("a frame from rank {} is damaged: {}", source,
+                            frame.state == ParseState::kBad ? frame.error.message()
+                                                            : "it is cut short"));
+  }
+  const FrameHeader& header = frame.header;
+  if (header.communicator != options_.communicator || header.epoch != options_.epoch ||
+      header.source != source ||
+      (header.destination != kAnyRank && header.destination != options_.rank)) {
+    TW_LOG(kWarn, "rank {}: ignored a frame of another communicator from rank {}", options_.rank,
+           source);
+    return;
+  }
+  Peer& peer = peers_[static_cast<size_t>(source)];
+  peer.heard = now;
+  switch (header.kind) {
+    case FrameKind::kHeartbeat:
+      return;
+    case FrameKind::kGoodbye:
+      peer.left = true;
+      peer.left_at = now;
+      return;
+    case FrameKind::kAbort: {
+      const std::string why(reinterpret_cast<const char*>(frame.payload.data()),
+                            std::min(frame.payload.size(), kMaxReasonBytes));
+      return Fail(RemoteError("rank {} gave up: {}", source, why), /*tell_peers=*/false);
+    }
+    case FrameKind::kCredit: {
+      const auto found = by_key_.find(KeyOf(header, OperationKey::Kind::kSend, source));
+      if (found != by_key_.end()) found->second->Acknowledge(source, header.count);
+      return;
+    }
+    case FrameKind::kData:
+      return ReceiveData(frame, std::move(message), now);
+  }
+}
+
+void Engine::ReceiveData(const ParsedFrame& frame, Message message, TimePoint now) {
+  const int source = message.source();
+  const OperationKey key = KeyOf(frame.header, OperationKey::Kind::kRecv, source);
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    const Status received = found->second->Receive(frame, std::move(message), now);
+    if (!received.ok()) Fail(received);
+    return;
+  }
+  if (key.sequence >= NextSequence(key)) {
+    early_[key].push_back(std::move(message));
+    return;
+  }
+  std::string ours = "has ended here";
+  for (const auto& [ended, text] : ended_) {
+    if (ended == key) ours = "here was " + text;
+  }
+  Fail(InvalidUsage(
+      "rank {} and rank {} call operation #{} differently: {} of {} {} there, which {}", source,
+      options_.rank, key.sequence,
+      frame.header.operation < kOperations
+          ? NameOf(static_cast<Operation>(frame.header.operation))
+          : "unknown",
+      frame.header.count,
+      frame.header.dtype < kDataTypes ? NameOf(static_cast<DataType>(frame.header.dtype))
+                                      : "unknown",
+      ours));
+}
+
+bool Engine::ComputeAll() {
+  bool moved = false;
+  for (const auto& run : runs_) {
+    for (const auto step : {&OperationRun::Compute, &OperationRun::PollDevice}) {
+      const Result<bool> ran = ((*run).*step)();
+      if (!ran.ok()) {
+        Fail(ran.status().WithContext(run->Describe()));
+        return true;
+      }
+      moved |= ran.value();
+    }
+    for (const auto& [peer, header] : run->DueCredits()) SendFrame(peer, header, {});
+  }
+  return moved;
+}
+
+bool Engine::SendAll(TimePoint now) {
+  bool moved = false;
+  const auto due = [&](int peer) {
+    const TimePoint next = pacer_.Next(peer);
+    if (next > now) next_send_ = std::min(next_send_, next);
+    return next <= now;
+  };
+  for (const auto& run : runs_) {
+    while (const auto item = run->NextSend(due)) {
+      if (!StartSend(run, *item, now)) return true;
+      moved = true;
+    }
+  }
+  return moved;
+}
+
+bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now) {
+  const int peer = run->plan().steps[item.step].peer;
+  SendInFlight& send = sends_.emplace_back();
+  send.run = run;
+  send.item = item;
+  const std::span<const std::byte> frame = run->StartSend(item, now);
+  if (peer == options_.rank) {
+    to_self_.emplace_back(peer, std::make_unique<OwnBuffer>(frame));
+    send.request.state = Request::State::kDone;
+    return true;
+  }
+  pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
+  peers_[static_cast<size_t>(peer)].spoken = now;
+  const Status sent = transport_->Send(peer, frame, &send.request);
+  if (sent.ok()) return true;
+  Fail(RemoteError("rank {} can't be reached during {}: {}", peer, run->Describe(),
+                   sent.message()));
+  return false;
+}
+
+bool Engine::ReapSends() {
+  bool moved = false;
+  for (auto send = sends_.begin(); send != sends_.end();) {
+    if (send->request.pending()) {
+      ++send;
+      continue;
+    }
+    if (send->request.state == Request::State::kFailed && send->run && !Failed()) {
+      const int peer = send->run->plan().steps[send->item.step].peer;
+      Fail(RemoteError("sending to rank {} failed during {}: {}", peer, send->run->Describe(),
+                       transport_->PeerStatus(peer).message()));
+    }
+    if (send->run && !Failed()) send->run->FinishSend(send->item);
+    moved |= send->run != nullptr;
+    send = sends_.erase(send);
+  }
+  return moved;
+}
+
+FrameHeader Engine::Header(FrameKind kind, int peer) const {
+  FrameHeader header;
+  header.kind = kind;
+  header.communicator = options_.communicator;
+  header.epoch = options_.epoch;
+  header.source = static_cast<uint16_t>(options_.rank);
+  header.destination = static_cast<uint16_t>(peer);
+  return header;
+}
+
+void Engine::SendControl(FrameKind kind, int peer, const std::string& text) {
+  SendFrame(peer, Header(kind, peer), std::as_bytes(std::span(text)));
+}
+
+void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload) {
+  if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
+  SendInFlight& send = sends_.emplace_back();
+  send.frame.resize(kFrameHeaderBytes + payload.size());
+  std::copy(payload.begin(), payload.end(), send.frame.begin() + kFrameHeaderBytes);
+  FrameHeader sealed = header;
+  sealed.payload_bytes = static_cast<uint32_t>(payload.size());
+  SealFrame(sealed, send.frame.data());
+  peers_[static_cast<size_t>(peer)].spoken = Now();
+  // A failure shows in PeerStatus, which Watch reads.
+  if (!transport_->Send(peer, send.frame, &send.request).ok()) sends_.pop_back();
+}
+
+void Engine::Retire() {
+  for (auto run = runs_.begin(); run != runs_.end();) {
+    if (!(*run)->done()) {
+      ++run;
+      continue;
+    }
+    by_key_.erase((*run)->key());
+    ended_.push_back({(*run)->key(), (*run)->Describe()});
+    if (ended_.size() > kEndedRemembered) ended_.pop_front();
+    (*run)->End({}, Now());
+    run = runs_.erase(run);
+  }
+}
+
+void Engine::Watch(TimePoint now) {
+  // After a pause of our own (a debugger, a suspended machine) the others are not to blame.
+  if (next_watch_ != TimePoint{} && now - next_watch_ > FromSeconds(options_.silence_seconds / 2)) {
+    for (Peer& peer : peers_) peer.heard = now;
+  }
+  next_watch_ = now + FromSeconds(std::min(kWatchSeconds, options_.silence_seconds / 4));
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    if (rank != options_.rank && !Failed()) WatchPeer(rank, now);
+  }
+  for (const auto& run : runs_) {
+    if (Failed()) return;
+    if (now - run->last_progress() < FromSeconds(options_.timeout_seconds)) continue;
+    std::string peers;
+    for (const int peer : run->AwaitedPeers()) peers += fmt::format(" {}", peer);
+    return Fail(TimeoutError("{} made no progress for {} s; it waits for rank{}", run->Describe(),
+                             options_.timeout_seconds, peers.empty() ? "s that are slow" : peers));
+  }
+}
+
+void Engine::WatchPeer(int rank, TimePoint now) {
+  Peer& peer = peers_[static_cast<size_t>(rank)];
+  const Status status = transport_->PeerStatus(rank);
+  if (peer.left) {
+    if (Awaits(rank) && now - peer.left_at > FromSeconds(kDepartedGraceSeconds)) {
+      Fail(RemoteError("rank {} left the communicator while {} waits for it", rank,
+                       runs_.front()->Describe()));
+    }
+    return;
+  }
+  if (!status.ok()) return Fail(RemoteError("lost rank {}: {}", rank, status.message()));
+  if (now - peer.heard > FromSeconds(options_.silence_seconds)) {
+    return Fail(RemoteError("lost rank {}: nothing heard of it for {} s (THINWIRE_SILENCE)", rank,
+                            options_.silence_seconds));
+  }
+  const double heartbeat_seconds = std::min(1.0, options_.silence_seconds / 5);
+  if (now - peer.spoken > FromSeconds(heartbeat_seconds)) SendControl(FrameKind::kHeartbeat, rank);
+}
+
+bool Engine::Awaits(int peer) const {
+  return std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) {
+    const std::vector<int> awaited = run->AwaitedPeers();
+    return std::find(awaited.begin(), awaited.end(), peer) != awaited.end();
+  });
+}
+
+void Engine::Fail(Status status, bool tell_peers) {
+  if (Failed()) return;
+  TW_LOG(kWarn, "rank {}: {}", options_.rank, status.message());
+  std::deque<Submission> submitted;
+  {
+    const std::lock_guard lock(mutex_);
+    error_ = status;
+    submitted.swap(submitted_);
+  }
+  failed_.store(true, std::memory_order_release);
+  const TimePoint now = Now();
+  for (const auto& run : runs_) run->End(status, now);
+  for (const Submission& submission : submitted) submission.completion->Set(status, {});
+  by_key_.clear();
+  runs_.clear();  // sends in flight keep theirs, and with it the bytes they send
+  if (!tell_peers) return;
+  const std::string why = status.message().substr(0, kMaxReasonBytes);
+  for (int peer = 0; peer < options_.ranks; ++peer) {
+    if (!peers_[static_cast<size_t>(peer)].left) SendControl(FrameKind::kAbort, peer, why);
+  }
+}
+
+bool Engine::MayLeave(TimePoint now) {
+  if (leave_by_ == TimePoint{}) {
+    leave_by_ = now + FromSeconds(Failed() ? kFailedLingerSeconds : kLingerSeconds);
+    for (int peer = 0; peer < options_.ranks && !Failed(); ++peer) {
+      SendControl(FrameKind::kGoodbye, peer);
+    }
+  }
+  next_watch_ = std::min(next_watch_, leave_by_);
+  if (now >= leave_by_) return true;
+  if (Failed()) return sends_.empty();
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    if (rank != options_.rank && !peers_[static_cast<size_t>(rank)].left) return false;
+  }
+  return true;
+}
+
+}  // namespace thinwire

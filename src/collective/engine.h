@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Engine: runs the plans of one communicator, any number at once. The only progress loop: one thread
+// owns the transport, the device and every OperationRun; other threads hand in work and wait for
+// completions. See docs/architecture.md, "Threads".
+//
+// When something fails, the engine fails as a whole: every operation ends with the same error, the
+// other ranks are told why, and later submissions are refused. Rebuilding is the caller's decision.
+
+#ifndef THINWIRE_COLLECTIVE_ENGINE_H_
+#define THINWIRE_COLLECTIVE_ENGINE_H_
+
+#include <atomic>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/status.h"
+#include "collective/flow_control.h"
+#include "collective/link_model.h"
+#include "collective/operation_run.h"
+#include "device/device.h"
+#include "transport/transport.h"
+#include "wire/frame.h"
+
+namespace thinwire {
+
+struct EngineOptions {
+  int rank = 0;
+  int ranks = 1;
+  uint64_t communicator = 0;  // names it on the wire
+  uint32_t epoch = 0;
+  double timeout_seconds = 600;  // an operation without progress for so long fails
+  double silence_seconds = 10;   // a peer not heard of for so long is given up
+};
+
+class Engine {
+ public:
+  // `transport` is connected. Starts the thread.
+  Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
+         std::unique_ptr<Device> device);
+  // Fails what is in flight; call Close before for a departure in good order.
+  ~Engine();
+
+  // Hands in operations that start together. Never blocks; refusals come through the completions.
+  std::vector<std::shared_ptr<Completion>> Submit(std::vector<Collective> collectives);
+
+  // The failure that stopped the engine; OK while it runs. Any thread.
+  Status error() const;
+  // Fails everything, here and on the other ranks. Any thread, any time.
+  void Abort(const std::string& why);
+  // Waits for what is in flight, says goodbye, waits a moment for the others', closes the transport,
+  // ends the thread. Harmless when repeated.
+  void Close();
+
+ private:
+  struct Submission {
+    Collective collective;
+    std::shared_ptr<Completion> completion;
+  };
+  struct SendInFlight {
+    Request request;
+    std::shared_ptr<OperationRun> run;  // null: a frame of the engine's own
+    Item item;
+    std::vector<std::byte> frame;       // of the engine's own
+  };
+  struct Peer {
+    bool left = false;         // said goodbye
+    TimePoint left_at{};
+    TimePoint heard{};
+    TimePoint spoken{};
+  };
+
+  void Loop();
+  bool AcceptSubmissions();
+  bool ReceiveAll();
+  void ReceiveFrame(Message message, TimePoint now);
+  void ReceiveData(const ParsedFrame& frame, Message message, TimePoint now);
+  bool ComputeAll();
+  bool SendAll(TimePoint now);
+  bool StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now);
+  bool ReapSends();
+  void SendControl(FrameKind kind, int peer, const std::string& text = "");
+  void SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload);
+  void Retire();
+  void Watch(TimePoint now);
+  void WatchPeer(int rank, TimePoint now);
+  bool Awaits(int peer) const;
+  void Fail(Status status, bool tell_peers = true);
+  bool Failed() const { return failed_.load(std::memory_order_acquire); }
+  bool MayLeave(TimePoint now);
+  FrameHeader Header(FrameKind kind, int peer) const;
+  uint64_t& NextSequence(const OperationKey& key) { return next_sequence_[{key.kind, key.peer}]; }
+
+  const EngineOptions options_;
+  const LinkModel links_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Device> device_;
+  Pacer pacer_;
+
+  // Shared with other threads.
+  mutable std::mutex mutex_;
+  std::deque<Submission> submitted_;
+  Status error_;
+  std::string abort_reason_;
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> aborting_{false};
+  std::atomic<bool> closing_{false};
+
+  // The thread's own.
+  std::vector<Peer> peers_;
+  std::list<std::shared_ptr<OperationRun>> runs_;  // in the order handed in
+  std::map<OperationKey, std::shared_ptr<OperationRun>> by_key_;
+  std::map<OperationKey, std::vector<Message>> early_;  // frames of operations not handed in yet
+  // Sequence after the last one handed in, of collectives and of each direction with each peer.
+  std::map<std::pair<OperationKey::Kind, int>, uint64_t> next_sequence_;
+  std::deque<std::pair<OperationKey, std::string>> ended_;  // lately, for error texts
+  std::list<SendInFlight> sends_;
+  std::vector<Message> arrived_;
+  std::deque<Message> to_self_;
+  TimePoint next_watch_{};
+  TimePoint next_send_{};  // when the pacer lets the next frame go
+  TimePoint leave_by_{};
+  std::thread thread_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_ENGINE_H_

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/flow_control.h"
+
+#include <algorithm>
+
+#include "collective/simulator.h"
+
+namespace thinwire {
+namespace {
+
+// A sleeper may wake this late and still catch up; longer pauses are lost for good.
+constexpr double kBurstSeconds = 2e-3;
+constexpr size_t kMinWindowBytes = size_t{4} << 20;
+constexpr double kWindowsPerRoundTrip = 2;
+
+}  // namespace
+
+Pacer::Pacer(const LinkModel& links, int rank) : peers_(static_cast<size_t>(links.ranks())) {
+  const auto seconds_per_byte = [](double rate) {
+    return rate > 0 ? 1 / (rate * kWireEfficiency * kPaceFactor) : 0;
+  };
+  uplink_.seconds_per_byte = seconds_per_byte(links.uplink(rank));
+  for (int peer = 0; peer < links.ranks(); ++peer) {
+    peers_[static_cast<size_t>(peer)].seconds_per_byte = seconds_per_byte(links.at(rank, peer).rate);
+  }
+}
+
+TimePoint Pacer::Next(int peer) const {
+  return std::max(uplink_.next, peers_[static_cast<size_t>(peer)].next);
+}
+
+void Pacer::Sent(int peer, size_t frame_bytes, double share, TimePoint now) {
+  uplink_.Sent(frame_bytes, share, now);
+  peers_[static_cast<size_t>(peer)].Sent(frame_bytes, share, now);
+}
+
+void Pacer::Lane::Sent(size_t bytes, double share, TimePoint now) {
+  if (seconds_per_byte == 0) return;
+  next = std::max(next, now - FromSeconds(kBurstSeconds)) +
+         FromSeconds(static_cast<double>(bytes) * seconds_per_byte / share);
+}
+
+size_t WindowBytes(const Link& there, const Link& back) {
+  const double product = there.rate * (there.delay + back.delay);
+  return std::max(kMinWindowBytes, static_cast<size_t>(kWindowsPerRoundTrip * product));
+}
+
+}  // namespace thinwire

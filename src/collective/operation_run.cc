@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/operation_run.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "collective/simulator.h"
+
+namespace thinwire {
+namespace {
+
+bool IsPointToPoint(Operation operation) {
+  return operation == Operation::kSend || operation == Operation::kRecv;
+}
+
+OperationKey KeyOf(const PlanRequest& request, uint64_t sequence) {
+  if (request.operation == Operation::kSend) {
+    return {OperationKey::Kind::kSend, request.root, sequence};
+  }
+  if (request.operation == Operation::kRecv) {
+    return {OperationKey::Kind::kRecv, request.root, sequence};
+  }
+  return {OperationKey::Kind::kCollective, -1, sequence};
+}
+
+template <typename T>
+std::string Differing(std::string_view what, T theirs, T ours) {
+  return fmt::format("{} {} there, {} here", what, theirs, ours);
+}
+
+std::string_view CodecSpec(uint8_t id) {
+  const Codec* codec = FindCodec(static_cast<CodecId>(id));
+  return codec == nullptr ? std::string_view("unknown") : codec->spec();
+}
+
+// Names of small numbers from a peer, which may be out of range.
+template <typename Enum>
+std::string_view SafeName(uint8_t value, int names) {
+  return value < names ? NameOf(static_cast<Enum>(value)) : std::string_view("unknown");
+}
+
+}  // namespace
+
+bool Completion::done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
+}
+
+Status Completion::Wait() {
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [this] { return done_; });
+  return status_;
+}
+
+void Completion::Set(Status status, const RunFigures& figures) {
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(status);
+  figures_ = figures;
+  done_ = true;
+  ended_.notify_all();
+}
+
+OperationRun::OperationRun(Collective collective, FrameHeader header, const LinkModel& links,
+                           Device* device, std::shared_ptr<Completion> completion)
+    : collective_(std::move(collective)),
+      key_(KeyOf(plan().request, collective_.sequence)),
+      header_(header),
+      device_(device),
+      completion_(std::move(completion)),
+      progress_(plan()),
+      sends_of_(plan().slots, 0),
+      begin_(Now()),
+      last_progress_(begin_) {
+  const PlanRequest& request = plan().request;
+  const bool pair = IsPointToPoint(request.operation);
+  header_.kind = FrameKind::kData;
+  header_.codec = static_cast<uint8_t>(request.codec->id());
+  header_.flags = pair ? kFlagPointToPoint : 0;
+  header_.destination = kAnyRank;
+  header_.sequence = collective_.sequence;
+  header_.count = request.count;
+  // Both ends of a pair say kSend and no root, so that their headers are equal.
+  header_.operation = static_cast<uint8_t>(pair ? Operation::kSend : request.operation);
+  header_.dtype = static_cast<uint8_t>(request.dtype);
+  header_.reduction = static_cast<uint8_t>(request.reduction);
+  header_.algorithm = static_cast<uint8_t>(plan().algorithm);
+  header_.root = static_cast<uint16_t>(pair ? 0 : request.root);
+  for (const Step& step : plan().steps) {
+    if (step.verb == Verb::kSend) ++sends_of_[step.slot];
+    if (step.peer < 0) continue;
+    const Link& there = links.at(plan().rank, step.peer);
+    windows_[step.peer].limit = WindowBytes(there, links.at(step.peer, plan().rank));
+  }
+}
+
+OperationRun::~OperationRun() {
+  for (auto& [id, slot] : slots_) device_->FreeStaging(slot.staging);
+}
+
+std::string OperationRun::Describe() const {
+  const PlanRequest& request = plan().request;
+  std::string where;
+  if (IsPointToPoint(request.operation)) where = fmt::format(", rank {}", request.root);
+  return fmt::format("{} #{} ({} {}, {}{})", NameOf(request.operation), collective_.sequence,
+                     request.count, NameOf(request.dtype), NameOf(request.reduction), where);
+}
+
+const void* OperationRun::InputAt(const Step& step, Item item) const {
+  const size_t element = step.input + plan().segment_begin(item.segment);
+  return static_cast<const std::byte*>(collective_.input) + element * SizeOf(plan().request.dtype);
+}
+
+void* OperationRun::OutputAt(const Step& step, Item item) const {
+  const size_t element = step.output + plan().segment_begin(item.segment);
+  return static_cast<std::byte*>(collective_.output) + element * SizeOf(plan().request.dtype);
+}
+
+Result<bool> OperationRun::Compute() {
+  const auto verb = progress_.NextCompute(staged_bytes_ < kStagingBytes);
+  if (!verb) return false;
+  const Item item = *progress_.Ready(*verb);
+  progress_.Take(*verb);
+  const TimePoint start = Now();
+  TW_ASSIGN(const Ticket ticket, Start(item));
+  const double seconds = ToSeconds(Now() - start);
+  (*verb == Verb::kEncode ? figures_.encode_seconds : figures_.decode_seconds) += seconds;
+  if (ticket == kDoneTicket) {
+    Finish(item);
+  } else {
+    device_work_.push_back({ticket, item});
+    ++devices_busy_;
+  }
+  return true;
+}
+
+Result<bool> OperationRun::PollDevice() {
+  bool moved = false;
+  for (size_t i = 0; i < device_work_.size();) {
+    const auto [ticket, item] = device_work_[i];
+    TW_ASSIGN(const bool finished, device_->Finished(ticket));
+    if (!finished) {
+      ++i;
+      continue;
+    }
+    device_work_.erase(device_work_.begin() + static_cast<std::ptrdiff_t>(i));
+    --devices_busy_;
+    Finish(item);
+    moved = true;
+  }
+  return moved;
+}
+
+Result<Ticket> OperationRun::Start(Item item) {
+  const Step& step = plan().steps[item.step];
+  const PlanRequest& request = plan().request;
+  const size_t count = CountOf(item);
+  switch (step.verb) {
+    case Verb::kCopy:
+      return device_->Copy(InputAt(step, item), OutputAt(step, item),
+                           count * SizeOf(request.dtype));
+    case Verb::kEncode: {
+      Slot& slot = NewStaging(step, item);
+      slot.unsent = sends_of_[step.slot];
+      if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
+      TW_ASSIGN(const Ticket ticket,
+                device_->Encode(*request.codec, InputAt(step, item), request.dtype, count,
+                                slot.staging + kFrameHeaderBytes));
+      if (collective_.measure_error) TW_TRY(Measure(step, item, slot));
+      return ticket;
+    }
+    case Verb::kReduce:
+      return StartReduce(step, item);
+    case Verb::kDecode:
+      return device_->Decode(*request.codec, slots_.at({step.slot, item.segment}).payload(),
+                             request.dtype, count, OutputAt(step, item));
+    case Verb::kSend:
+    case Verb::kReceive:
+      break;
+  }
+  return InternalError("step {} of {} is no computation", item.step, Describe());
+}
+
+Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
+  const PlanRequest& request = plan().request;
+  const size_t count = CountOf(item);
+  std::vector<Term> terms;
+  for (const SlotId term : step.terms) {
+    if (term == kOwnInput) {
+      terms.push_back({nullptr,
+                       {static_cast<const std::byte*>(InputAt(step, item)),
+                        count * SizeOf(request.dtype)}});
+    } else {
+      terms.push_back({request.codec, slots_.at({term, item.segment}).payload()});
+    }
+  }
+  ReducePass pass;
+  pass.terms = terms;
+  pass.dtype = request.dtype;
+  const bool partial = request.reduction == Reduction::kAvg && !step.complete;
+  pass.reduction = partial ? Reduction::kSum : request.reduction;
+  pass.divisor = request.ranks;
+  pass.count = count;
+  if (step.slot == kNoSlot) {
+    pass.dense = OutputAt(step, item);
+  } else {
+    pass.encoder = request.codec;
+    pass.encoded = NewStaging(step, item).staging + kFrameHeaderBytes;
+  }
+  return device_->Reduce(pass);
+}
+
+Status OperationRun::Measure(const Step& step, Item item, const Slot& slot) {
+  const PlanRequest& request = plan().request;
+  TW_ASSIGN(const SquaredError error,
+            MeasureError(*request.codec, InputAt(step, item), request.dtype, CountOf(item),
+                         slot.payload()));
+  figures_.error.error += error.error;
+  figures_.error.energy += error.energy;
+  figures_.error_measured = true;
+  return {};
+}
+
+OperationRun::Slot& OperationRun::NewStaging(const Step& step, Item item) {
+  const size_t bytes =
+      kFrameHeaderBytes + plan().request.codec->EncodedBytes(CountOf(item), plan().request.dtype);
+  Slot& slot = slots_[{step.slot, item.segment}];
+  slot.staging = device_->AllocateStaging(bytes);
+  slot.frame = {slot.staging, bytes};
+  return slot;
+}
+
+void OperationRun::Finish(Item item) {
+  last_progress_ = Now();
+  progress_.Finish(item, &unread_);
+  for (const SlotSegment& slot : unread_) Release(slot);
+  unread_.clear();
+}
+
+void OperationRun::Release(SlotSegment id) {
+  const auto found = slots_.find(id);
+  if (found == slots_.end()) return;
+  Slot& slot = found->second;
+  if (slot.staging != nullptr) {
+    device_->FreeStaging(slot.staging);
+  } else {
+    windows_[slot.message.source()].consumed += slot.payload().size();
+  }
+  slots_.erase(found);
+}
+
+std::optional<Item> OperationRun::NextSend(const std::function<bool(int)>& may_send) {
+  return progress_.ReadySend(
+      [&](int peer) { return windows_[peer].MaySend() && may_send(peer); });
+}
+
+std::span<const std::byte> OperationRun::StartSend(Item item, TimePoint now) {
+  progress_.TakeSend(item);
+  const Step& step = plan().steps[item.step];
+  Slot& slot = slots_.at({step.slot, item.segment});
+  if (!slot.sealed) {  // once: the same bytes go to every peer; a forwarded frame gets our header
+    FrameHeader header = header_;
+    header.message = step.message;
+    header.segment = item.segment;
+    header.payload_bytes = static_cast<uint32_t>(slot.payload().size());
+    SealFrame(header, slot.frame.data());
+    slot.sealed = true;
+  }
+  if (first_sent_ == TimePoint{}) first_sent_ = now;
+  windows_[step.peer].sent += slot.payload().size();
+  figures_.raw_bytes += CountOf(item) * SizeOf(plan().request.dtype);
+  figures_.wire_bytes += slot.frame.size();
+  return slot.frame;
+}
+
+void OperationRun::FinishSend(Item item) {
+  Slot& slot = slots_.at({plan().steps[item.step].slot, item.segment});
+  if (slot.unsent > 0 && --slot.unsent == 0) staged_bytes_ -= slot.frame.size();
+  Finish(item);
+}
+
+Status OperationRun::CheckSame(const FrameHeader& theirs, int peer) const {
+  std::string what;
+  const FrameHeader& ours = header_;
+  if (theirs.operation != ours.operation) {
+    what = Differing("operation", SafeName<Operation>(theirs.operation, kOperations),
+                     SafeName<Operation>(ours.operation, kOperations));
+  } else if (theirs.count != ours.count) {
+    what = Differing("count", theirs.count, ours.count);
+  } else if (theirs.dtype != ours.dtype) {
+    what = Differing("type", SafeName<DataType>(theirs.dtype, kDataTypes),
+                     SafeName<DataType>(ours.dtype, kDataTypes));
+  } else if (theirs.reduction != ours.reduction) {
+    what = Differing("reduction", SafeName<Reduction>(theirs.reduction, kReductions),
+                     SafeName<Reduction>(ours.reduction, kReductions));
+  } else if (theirs.root != ours.root) {
+    what = Differing("root", theirs.root, ours.root);
+  } else if (theirs.codec != ours.codec) {
+    what = Differing("codec", CodecSpec(theirs.codec), CodecSpec(ours.codec));
+  } else if (theirs.algorithm != ours.algorithm) {
+    what = Differing("algorithm", SafeName<Algorithm>(theirs.algorithm, kAlgorithms),
+                     SafeName<Algorithm>(ours.algorithm, kAlgorithms));
+  } else {
+    return {};
+  }
+  return InvalidUsage("rank {} and rank {} call {} differently: {}", peer, plan().rank, Describe(),
+                      what);
+}
+
+Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoint now) {
+  const int peer = message.source();
+  const FrameHeader& header = frame.header;
+  TW_TRY(CheckSame(header, peer));
+  const auto item = progress_.Expected(peer, header.message, header.segment);
+  if (!item) {
+    return RemoteError("rank {} sent segment {} of message {} of {}, which is not expected", peer,
+                       header.segment, header.message, Describe());
+  }
+  const size_t expected =
+      plan().request.codec->EncodedBytes(CountOf(*item), plan().request.dtype);
+  if (frame.payload.size() != expected) {
+    return RemoteError("rank {} sent {} bytes for segment {} of {}, which takes {}", peer,
+                       frame.payload.size(), header.segment, Describe(), expected);
+  }
+  Slot& slot = slots_[{plan().steps[item->step].slot, item->segment}];
+  slot.message = std::move(message);
+  slot.frame = slot.message.bytes();
+  last_received_ = now;
+  Finish(*item);
+  return {};
+}
+
+void OperationRun::Acknowledge(int peer, uint64_t bytes) {
+  Window& window = windows_[peer];
+  window.acknowledged = std::clamp(bytes, window.acknowledged, window.sent);
+  last_progress_ = Now();
+}
+
+std::vector<std::pair<int, FrameHeader>> OperationRun::DueCredits() {
+  std::vector<std::pair<int, FrameHeader>> due;
+  for (auto& [peer, window] : windows_) {
+    if (!window.ShouldReport()) continue;
+    window.reported = window.consumed;
+    FrameHeader header = header_;
+    header.kind = FrameKind::kCredit;
+    header.destination = static_cast<uint16_t>(peer);
+    header.count = window.consumed;
+    due.push_back({peer, header});
+  }
+  return due;
+}
+
+void OperationRun::End(Status status, TimePoint now) {
+  figures_.total_seconds = ToSeconds(now - begin_);
+  const TimePoint first = first_sent_ == TimePoint{} ? begin_ : first_sent_;
+  if (last_received_ > first) figures_.wire_seconds = ToSeconds(last_received_ - first);
+  completion_->Set(std::move(status), figures_);
+}
+
+}  // namespace thinwire

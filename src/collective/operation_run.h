@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// OperationRun: one operation of one rank in flight: its plan's progress, the encoded messages it
+// holds, its windows and its figures. Only the engine's thread touches it, but for Completion.
+
+#ifndef THINWIRE_COLLECTIVE_OPERATION_RUN_H_
+#define THINWIRE_COLLECTIVE_OPERATION_RUN_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "collective/flow_control.h"
+#include "collective/plan.h"
+#include "collective/progress.h"
+#include "device/device.h"
+#include "transport/transport.h"
+#include "wire/frame.h"
+
+namespace thinwire {
+
+// One call, as the layers below the API see it.
+struct Collective {
+  std::shared_ptr<const Plan> plan;
+  const void* input = nullptr;
+  void* output = nullptr;
+  uint64_t sequence = 0;       // of the communicator; for send and recv, of the ordered pair
+  bool measure_error = false;  // decode what was encoded and add up the error
+};
+
+// What an operation did; see thinwireStatistics_t.
+struct RunFigures {
+  uint64_t raw_bytes = 0;
+  uint64_t wire_bytes = 0;
+  double encode_seconds = 0;
+  double decode_seconds = 0;
+  double wire_seconds = 0;
+  double wait_seconds = 0;
+  double total_seconds = 0;
+  SquaredError error;
+  bool error_measured = false;
+};
+
+// How an operation ended, for whoever waits for it. Any thread.
+class Completion {
+ public:
+  bool done() const;
+  Status Wait();
+  // REQUIRES: done().
+  const RunFigures& figures() const { return figures_; }
+
+  // Engine only.
+  void Set(Status status, const RunFigures& figures);
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;
+  bool done_ = false;
+  Status status_;
+  RunFigures figures_;
+};
+
+// Which operation a frame belongs to: collectives by their sequence, sends and receives by peer,
+// direction and sequence.
+struct OperationKey {
+  enum class Kind : uint8_t { kCollective, kSend, kRecv };
+  Kind kind = Kind::kCollective;
+  int peer = -1;
+  uint64_t sequence = 0;
+  auto operator<=>(const OperationKey&) const = default;
+};
+
+class OperationRun {
+ public:
+  using SlotSegment = std::pair<SlotId, uint32_t>;
+
+  // `header` has the fields common to all frames of the communicator.
+  OperationRun(Collective collective, FrameHeader header, const LinkModel& links, Device* device,
+               std::shared_ptr<Completion> completion);
+  ~OperationRun();
+  OperationRun(const OperationRun&) = delete;
+  OperationRun& operator=(const OperationRun&) = delete;
+
+  const OperationKey& key() const { return key_; }
+  const Plan& plan() const { return *collective_.plan; }
+  Progress& progress() { return progress_; }
+  bool done() const { return progress_.done() && devices_busy_ == 0; }
+  // "all_reduce #12 (1024 float, sum)", for errors.
+  std::string Describe() const;
+
+  // Runs one ready computing item, if any. True if it did.
+  Result<bool> Compute();
+  // Finishes computing items whose device work has ended. True if any had.
+  Result<bool> PollDevice();
+
+  // A ready send whose peer's window is open and that `may_send` admits; then its bytes, sealed.
+  std::optional<Item> NextSend(const std::function<bool(int)>& may_send);
+  std::span<const std::byte> StartSend(Item item, TimePoint now);
+  void FinishSend(Item item);
+
+  // Takes a data frame of this operation, already parsed. Errors say what doesn't fit.
+  Status Receive(const ParsedFrame& frame, Message message, TimePoint now);
+  // Takes a credit from a peer.
+  void Acknowledge(int peer, uint64_t bytes);
+  // Peers that should hear how much was consumed, with the header of that frame.
+  std::vector<std::pair<int, FrameHeader>> DueCredits();
+
+  // Fails or completes; nothing else may be called afterwards.
+  void End(Status status, TimePoint now);
+  void AddWait(Duration waited) { figures_.wait_seconds += ToSeconds(waited); }
+
+  TimePoint last_progress() const { return last_progress_; }
+  std::vector<int> AwaitedPeers() const { return progress_.AwaitedPeers(Verb::kReceive); }
+
+ private:
+  struct Slot {
+    std::byte* staging = nullptr;  // a frame of ours: header, then payload
+    Message message;               // or one that came in
+    std::span<std::byte> frame;    // whichever of the two
+    bool sealed = false;
+    uint32_t unsent = 0;           // sends of an encoded slot that are not done
+    std::span<const std::byte> payload() const { return frame.subspan(kFrameHeaderBytes); }
+  };
+
+  Result<Ticket> Start(Item item);
+  Result<Ticket> StartReduce(const Step& step, Item item);
+  Status Measure(const Step& step, Item item, const Slot& slot);
+  Slot& NewStaging(const Step& step, Item item);
+  void Finish(Item item);
+  void Release(SlotSegment slot);
+  Status CheckSame(const FrameHeader& theirs, int peer) const;
+  const void* InputAt(const Step& step, Item item) const;
+  void* OutputAt(const Step& step, Item item) const;
+  size_t CountOf(Item item) const {
+    return plan().segment_count(plan().steps[item.step], item.segment);
+  }
+
+  Collective collective_;
+  OperationKey key_;
+  FrameHeader header_;  // of this operation's data frames
+  Device* device_;
+  std::shared_ptr<Completion> completion_;
+  Progress progress_;
+  std::map<SlotSegment, Slot> slots_;
+  std::map<int, Window> windows_;       // by peer
+  std::vector<SlotSegment> unread_;     // scratch
+  std::vector<std::pair<Ticket, Item>> device_work_;
+  size_t devices_busy_ = 0;
+  std::vector<uint32_t> sends_of_;      // sends that read each slot
+  size_t staged_bytes_ = 0;             // encoded and not yet sent to all
+  RunFigures figures_;
+  TimePoint begin_;
+  TimePoint first_sent_{};
+  TimePoint last_received_{};
+  TimePoint last_progress_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_OPERATION_RUN_H_

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/checked.h"
+
+namespace thinwire {
+namespace {
+
+constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {"auto", "direct", "one-shot",
+                                                                       "sra", "ring"};
+constexpr std::array<std::string_view, 6> kVerbNames = {"copy",    "encode", "send",
+                                                        "receive", "reduce", "decode"};
+
+// At least so many segments a message, where it is long enough: a second hop then starts when a
+// quarter of the first is through. Below kMinSegmentBytes headers and wake-ups would show.
+constexpr size_t kMinSegments = 4;
+constexpr size_t kMinSegmentBytes = size_t{16} << 10;
+
+size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_t segment_bytes) {
+  if (longest == 0) return 1;
+  const size_t message_bytes = codec.EncodedBytes(longest, dtype);
+  const size_t target = std::clamp(CeilDivide(message_bytes, kMinSegments), kMinSegmentBytes,
+                                   std::max(segment_bytes, kMinSegmentBytes));
+  const double elements_per_byte = static_cast<double>(longest) / static_cast<double>(message_bytes);
+  const auto elements = static_cast<size_t>(static_cast<double>(target) * elements_per_byte);
+  return RoundUp(std::max<size_t>(elements, 1), codec.granule());
+}
+
+}  // namespace
+
+std::string_view NameOf(Algorithm algorithm) {
+  return kAlgorithmNames[static_cast<size_t>(algorithm)];
+}
+std::string_view NameOf(Verb verb) { return kVerbNames[static_cast<size_t>(verb)]; }
+
+std::optional<Algorithm> AlgorithmFromName(std::string_view name) {
+  const auto found = std::find(kAlgorithmNames.begin(), kAlgorithmNames.end(), name);
+  if (found == kAlgorithmNames.end()) return std::nullopt;
+  return static_cast<Algorithm>(found - kAlgorithmNames.begin());
+}
+
+size_t Plan::segments(const Step& step) const {
+  return std::max<size_t>(CeilDivide(step.count, segment_elements), 1);
+}
+
+size_t Plan::segment_count(const Step& step, size_t segment) const {
+  return std::min(segment_elements, step.count - segment_begin(segment));
+}
+
+size_t Plan::PayloadBytes(Verb verb, int peer) const {
+  size_t bytes = 0;
+  for (const Step& step : steps) {
+    if (step.verb != verb || step.peer != peer) continue;
+    const size_t last = segments(step) - 1;
+    bytes += last * request.codec->EncodedBytes(segment_elements, request.dtype) +
+             request.codec->EncodedBytes(segment_count(step, last), request.dtype);
+  }
+  return bytes;
+}
+
+std::string FormatPlan(const Plan& plan) {
+  const PlanRequest& request = plan.request;
+  std::string text = fmt::format(
+      "{} of {} {} ({}), rank {} of {}: algorithm {}, codec {}, segments of {} elements\n",
+      NameOf(request.operation), request.count, NameOf(request.dtype), NameOf(request.reduction),
+      plan.rank, request.ranks, NameOf(plan.algorithm), request.codec->spec(),
+      plan.segment_elements);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    text += fmt::format("{:4}  stage {}  {:8}", i, step.stage, NameOf(step.verb));
+    const auto reads_input = [&] {
+      return fmt::format("input[{}, +{})", step.input, step.count);
+    };
+    const auto writes_output = [&] {
+      return fmt::format("output[{}, +{})", step.output, step.count);
+    };
+    switch (step.verb) {
+      case Verb::kCopy:
+        text += fmt::format("{} -> {}", reads_input(), writes_output());
+        break;
+      case Verb::kEncode:
+        text += fmt::format("{} -> slot {}", reads_input(), step.slot);
+        break;
+      case Verb::kSend:
+        text += fmt::format("slot {} -> rank {} as message {}", step.slot, step.peer, step.message);
+        break;
+      case Verb::kReceive:
+        text += fmt::format("rank {} message {} -> slot {}", step.peer, step.message, step.slot);
+        break;
+      case Verb::kReduce: {
+        std::vector<std::string> terms;
+        for (const SlotId term : step.terms) {
+          terms.push_back(term == kOwnInput ? reads_input() : fmt::format("slot {}", term));
+        }
+        text += fmt::format("{} -> {}", fmt::join(terms, " + "),
+                            step.slot == kNoSlot ? writes_output()
+                                                 : fmt::format("slot {}", step.slot));
+        break;
+      }
+      case Verb::kDecode:
+        text += fmt::format("slot {} -> {}", step.slot, writes_output());
+        break;
+    }
+    text += fmt::format("  ({} segment{})\n", plan.segments(step),
+                        plan.segments(step) == 1 ? "" : "s");
+  }
+  return text;
+}
+
+Chunk ChunkOf(size_t count, int chunks, int index) {
+  const auto n = static_cast<size_t>(chunks);
+  const auto i = static_cast<size_t>(index);
+  const size_t share = count / n;
+  const size_t larger = count % n;  // the first `larger` chunks hold one element more
+  return {i * share + std::min(i, larger), share + (i < larger ? 1 : 0)};
+}
+
+PlanBuilder::PlanBuilder(const PlanRequest& request, Algorithm algorithm, int rank) {
+  plan_.request = request;
+  plan_.algorithm = algorithm;
+  plan_.rank = rank;
+}
+
+SlotId PlanBuilder::NewSlot(size_t count, int stage) {
+  slots_.push_back({count, stage});
+  return plan_.slots++;
+}
+
+Step& PlanBuilder::Add(Verb verb, size_t count, int stage) {
+  Step& step = plan_.steps.emplace_back();
+  step.verb = verb;
+  step.count = count;
+  step.stage = stage;
+  return step;
+}
+
+int PlanBuilder::StageOf(const std::vector<SlotId>& terms) const {
+  int stage = 0;
+  for (const SlotId term : terms) {
+    if (term != kOwnInput) stage = std::max(stage, slots_[term].stage);
+  }
+  return stage;
+}
+
+void PlanBuilder::Copy(size_t input, size_t output, size_t count) {
+  Step& step = Add(Verb::kCopy, count, 0);
+  step.input = input;
+  step.output = output;
+}
+
+SlotId PlanBuilder::Encode(size_t input, size_t count) {
+  const SlotId slot = NewSlot(count, 0);
+  Step& step = Add(Verb::kEncode, count, 0);
+  step.input = input;
+  step.slot = slot;
+  return slot;
+}
+
+void PlanBuilder::Send(SlotId slot, int peer, uint16_t message) {
+  Step& step = Add(Verb::kSend, slots_[slot].count, slots_[slot].stage);
+  step.slot = slot;
+  step.peer = peer;
+  step.message = message;
+}
+
+SlotId PlanBuilder::Receive(int peer, size_t count, uint16_t message) {
+  const int stage = message + 1;  // messages of a pair are numbered by hop
+  const SlotId slot = NewSlot(count, stage);
+  Step& step = Add(Verb::kReceive, count, stage);
+  step.slot = slot;
+  step.peer = peer;
+  step.message = message;
+  return slot;
+}
+
+SlotId PlanBuilder::ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count,
+                                 bool complete) {
+  const int stage = StageOf(terms);
+  const SlotId slot = NewSlot(count, stage);
+  Step& step = Add(Verb::kReduce, count, stage);
+  step.terms = std::move(terms);
+  step.input = input;
+  step.slot = slot;
+  step.complete = complete;
+  return slot;
+}
+
+void PlanBuilder::ReduceToOutput(std::vector<SlotId> terms, size_t input, size_t output,
+                                 size_t count) {
+  const int stage = StageOf(terms);
+  Step& step = Add(Verb::kReduce, count, stage);
+  step.terms = std::move(terms);
+  step.input = input;
+  step.output = output;
+}
+
+void PlanBuilder::Decode(SlotId slot, size_t output) {
+  Step& step = Add(Verb::kDecode, slots_[slot].count, slots_[slot].stage);
+  step.slot = slot;
+  step.output = output;
+}
+
+Plan PlanBuilder::Build(size_t segment_bytes) && {
+  size_t longest = 0;
+  for (const Step& step : plan_.steps) longest = std::max(longest, step.count);
+  plan_.segment_elements =
+      SegmentElements(*plan_.request.codec, plan_.request.dtype, longest, segment_bytes);
+  return std::move(plan_);
+}
+
+}  // namespace thinwire

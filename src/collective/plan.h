@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plan: one rank's part in a collective, as data. The engine runs it, the simulator times it,
+// people print it and tests execute it symbolically. Made by the planner; immutable afterwards.
+//
+// A plan is a list of steps over *slots*. A slot holds one encoded message and is written by exactly
+// one step (kEncode, kReceive or kReduce) and read by any number of later ones. Every step is run
+// once a segment: segment s covers elements [s * segment_elements, ...) of the step's own range, and
+// depends on segment s of the slots it reads, on nothing else. That is all the pipelining there is.
+
+#ifndef THINWIRE_COLLECTIVE_PLAN_H_
+#define THINWIRE_COLLECTIVE_PLAN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "codec/codec.h"
+
+namespace thinwire {
+
+enum class Algorithm : uint8_t { kAuto = 0, kDirect = 1, kOneShot = 2, kSra = 3, kRing = 4 };
+inline constexpr int kAlgorithms = 5;
+std::string_view NameOf(Algorithm algorithm);
+std::optional<Algorithm> AlgorithmFromName(std::string_view name);
+
+// What a plan is a function of, besides the links. Equal on all ranks of a collective.
+struct PlanRequest {
+  Operation operation = Operation::kAllReduce;
+  DataType dtype = DataType::kFloat32;
+  Reduction reduction = Reduction::kSum;
+  size_t count = 0;  // as in the call: elements of the input, but for reduce-scatter of the output
+  int root = 0;      // broadcast, reduce: the root; recv: the sender; send: the receiver
+  int ranks = 1;
+  const Codec* codec = &RawCodec();
+};
+
+enum class Verb : uint8_t {
+  kCopy,     // output[output, +count) = input[input, +count)
+  kEncode,   // slot = encode(input[input, +count))
+  kSend,     // slot -> peer
+  kReceive,  // slot <- peer
+  kReduce,   // slot or output[output, +count) = reduction of terms, in that order
+  kDecode,   // output[output, +count) = decode(slot)
+};
+std::string_view NameOf(Verb verb);
+
+using SlotId = uint32_t;
+inline constexpr SlotId kNoSlot = ~SlotId{0};
+inline constexpr SlotId kOwnInput = kNoSlot - 1;  // as a term: this rank's input[input, +count)
+
+struct Step {
+  Verb verb = Verb::kCopy;
+  size_t count = 0;            // elements
+  size_t input = 0;            // where in the input, in elements
+  size_t output = 0;           // where in the output, in elements
+  SlotId slot = kNoSlot;       // written or read; a kReduce without one writes the output
+  std::vector<SlotId> terms;   // kReduce: slots and kOwnInput, in rank order
+  int peer = -1;               // kSend, kReceive
+  uint16_t message = 0;        // kSend, kReceive: tells apart the messages of an ordered pair; one
+                               // slot goes to all its peers under one number, as one sealed frame
+  int stage = 0;               // hops that came before: earlier stages are served first
+  bool complete = true;        // kReduce: false for a partial sum, which an average must not divide
+};
+
+struct Plan {
+  PlanRequest request;
+  Algorithm algorithm = Algorithm::kDirect;
+  int rank = 0;
+  size_t segment_elements = 1;
+  // Part of the link's rate this rank may inject: below 1 where several ranks send to one at once,
+  // whose downlink they share.
+  double send_share = 1;
+  std::vector<Step> steps;
+  SlotId slots = 0;
+
+  size_t segments(const Step& step) const;
+  // Elements of segment `segment` of `step`, relative to the step's own offsets.
+  size_t segment_begin(size_t segment) const { return segment * segment_elements; }
+  size_t segment_count(const Step& step, size_t segment) const;
+  // Payload bytes that the plan sends to (kSend) or receives from (kReceive) a peer.
+  size_t PayloadBytes(Verb verb, int peer) const;
+};
+
+// The plan as text, a step a line.
+std::string FormatPlan(const Plan& plan);
+
+// Chunk `index` of `count` elements dealt evenly to `chunks` ranks; sizes differ by at most one.
+struct Chunk {
+  size_t offset;
+  size_t count;
+};
+Chunk ChunkOf(size_t count, int chunks, int index);
+
+// Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a message
+// may be empty, so short vectors and barriers need no special case.
+class PlanBuilder {
+ public:
+  PlanBuilder(const PlanRequest& request, Algorithm algorithm, int rank);
+
+  void Copy(size_t input, size_t output, size_t count);
+  SlotId Encode(size_t input, size_t count);
+  void Send(SlotId slot, int peer, uint16_t message);
+  SlotId Receive(int peer, size_t count, uint16_t message);
+  SlotId ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count, bool complete);
+  void ReduceToOutput(std::vector<SlotId> terms, size_t input, size_t output, size_t count);
+  void Decode(SlotId slot, size_t output);
+  void ShareDownlink(int senders) { plan_.send_share = 1.0 / senders; }
+
+  // `segment_bytes`: encoded bytes a segment aims at.
+  Plan Build(size_t segment_bytes) &&;
+
+ private:
+  struct SlotInfo {
+    size_t count;
+    int stage;
+  };
+  SlotId NewSlot(size_t count, int stage);
+  Step& Add(Verb verb, size_t count, int stage);
+  int StageOf(const std::vector<SlotId>& terms) const;
+
+  Plan plan_;
+  std::vector<SlotInfo> slots_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_PLAN_H_

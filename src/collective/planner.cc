@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/planner.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "collective/algorithms.h"
+
+namespace thinwire {
+namespace {
+
+// A training loop repeats a few dozen shapes; past this many the oldest plans are as good as gone.
+constexpr size_t kCachedPlans = 512;
+// The choice between algorithms doesn't need the last segment: fewer make it quick for many ranks.
+constexpr size_t kSegmentsSimulated = 16;
+
+bool IsEmpty(const PlanRequest& request) {
+  return request.count == 0 && request.operation != Operation::kBarrier &&
+         request.operation != Operation::kSend && request.operation != Operation::kRecv;
+}
+
+size_t OutputElements(const PlanRequest& request) {
+  const bool gathers = request.operation == Operation::kAllGather;
+  return request.count * (gathers ? static_cast<size_t>(request.ranks) : 1);
+}
+
+}  // namespace
+
+std::vector<Algorithm> Planner::Candidates(Operation operation) {
+  if (operation == Operation::kAllReduce) {
+    return {Algorithm::kSra, Algorithm::kOneShot, Algorithm::kRing};
+  }
+  return {Algorithm::kDirect};
+}
+
+Plan Planner::Make(const PlanRequest& request, Algorithm algorithm, int rank,
+                   size_t segment_bytes) const {
+  PlanBuilder builder(request, algorithm, rank);
+  if (IsEmpty(request)) return std::move(builder).Build(segment_bytes);
+  const bool to_itself = request.operation == Operation::kSend ||
+                         request.operation == Operation::kRecv;
+  if (request.ranks == 1 && !to_itself) {
+    builder.Copy(0, 0, OutputElements(request));
+    return std::move(builder).Build(segment_bytes);
+  }
+  switch (algorithm) {
+    case Algorithm::kOneShot:
+      EmitOneShot(request, rank, &builder);
+      break;
+    case Algorithm::kSra:
+      EmitSra(request, rank, &builder);
+      break;
+    case Algorithm::kRing:
+      EmitRing(request, rank, &builder);
+      break;
+    case Algorithm::kDirect:
+    case Algorithm::kAuto:
+      EmitDirect(request, rank, &builder);
+      break;
+  }
+  return std::move(builder).Build(segment_bytes);
+}
+
+Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) const {
+  const size_t bytes = request.codec->EncodedBytes(request.count, request.dtype);
+  const size_t segment_bytes = std::max(segment_bytes_, bytes / kSegmentsSimulated /
+                                                            static_cast<size_t>(request.ranks));
+  std::vector<Plan> plans;
+  for (int rank = 0; rank < request.ranks; ++rank) {
+    plans.push_back(Make(request, algorithm, rank, segment_bytes));
+  }
+  return Simulate(plans, links_, costs_);
+}
+
+Algorithm Planner::Choose(const PlanRequest& request) {
+  const std::vector<Algorithm> candidates = Candidates(request.operation);
+  if (candidates.size() == 1 || IsEmpty(request) || request.ranks == 1) return candidates.front();
+  Algorithm best = candidates.front();
+  double best_seconds = std::numeric_limits<double>::infinity();
+  for (const Algorithm candidate : candidates) {
+    const double seconds = Predict(request, candidate).seconds;
+    if (seconds < best_seconds) {
+      best_seconds = seconds;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+Result<std::shared_ptr<const Plan>> Planner::PlanFor(const PlanRequest& request,
+                                                     Algorithm algorithm, int rank) {
+  const Key key(request.operation, request.dtype, request.reduction, request.count, request.root,
+                request.codec, algorithm, rank);
+  if (const auto found = plans_.find(key); found != plans_.end()) return found->second;
+  const std::vector<Algorithm> candidates = Candidates(request.operation);
+  if (algorithm == Algorithm::kAuto) {
+    algorithm = Choose(request);
+  } else if (std::find(candidates.begin(), candidates.end(), algorithm) == candidates.end()) {
+    return InvalidArgument("algorithm {} can't do {}; {} can", NameOf(algorithm),
+                           NameOf(request.operation), NameOf(candidates.front()));
+  }
+  auto plan = std::make_shared<const Plan>(Make(request, algorithm, rank, segment_bytes_));
+  if (plans_.size() >= kCachedPlans) plans_.clear();
+  plans_.emplace(key, plan);
+  return std::shared_ptr<const Plan>(plan);
+}
+
+}  // namespace thinwire

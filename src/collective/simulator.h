@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Simulator: how long a collective will take, by running all ranks' plans against a model of links
+// and processors. Event driven; the same Progress decides what runs next as in the engine.
+
+#ifndef THINWIRE_COLLECTIVE_SIMULATOR_H_
+#define THINWIRE_COLLECTIVE_SIMULATOR_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "collective/link_model.h"
+#include "collective/plan.h"
+
+namespace thinwire {
+
+// What processors and the path through the operating system cost. Defaults: one core of a
+// small server, measured by bench/codec and on the host's own loopback.
+struct CostModel {
+  double codec_bytes_per_second = 6e9;  // dense bytes encoded, decoded or summed by a rank
+  double item_seconds = 5e-6;           // a step's segment, whatever its size
+  double message_seconds = 60e-6;       // from a send to the wire and from the wire to the engine
+  double unknown_rate = 125e6;          // links nothing is known of: 1 Gbit/s ...
+  double unknown_delay = 10e-3;         // ... and 10 ms
+};
+
+// Injection is paced at this part of the payload rate, so that queues on the way stay short.
+inline constexpr double kPaceFactor = 0.985;
+// Encoded bytes an operation may hold that have not left yet: enough to keep the link busy.
+inline constexpr size_t kStagingBytes = size_t{4} << 20;
+
+struct Simulation {
+  double seconds = 0;                  // until the last rank is done
+  std::vector<double> rank_seconds;    // until each is
+  std::vector<uint64_t> wire_bytes;    // frames each rank sends, headers included
+};
+
+// `plans[r]` is rank r's; all of one request and algorithm.
+Simulation Simulate(const std::vector<Plan>& plans, const LinkModel& links, const CostModel& costs);
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_SIMULATOR_H_

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/communicator.h"
+
+#include <cstdlib>
+#include <set>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "bootstrap/rendezvous.h"
+#include "comm/settings.h"
+#include "transport/shaped_transport.h"
+
+namespace thinwire {
+namespace {
+
+constexpr int kMaxRanks = 32767;
+
+// Communicators that live, so that a process that ends without destroying them still says goodbye.
+class Registry {
+ public:
+  static Registry& Instance() {
+    static auto* registry = new Registry;  // never freed: exit handlers use it
+    return *registry;
+  }
+  void Add(Communicator* communicator) {
+    const std::lock_guard lock(mutex_);
+    if (!hooked_) hooked_ = std::atexit([] { Instance().CloseAll(); }) == 0;
+    live_.insert(communicator);
+  }
+  void Remove(Communicator* communicator) {
+    const std::lock_guard lock(mutex_);
+    live_.erase(communicator);
+  }
+
+ private:
+  void CloseAll() {
+    const std::lock_guard lock(mutex_);
+    for (Communicator* communicator : live_) communicator->Leave();
+  }
+  std::mutex mutex_;
+  std::set<Communicator*> live_;
+  bool hooked_ = false;
+};
+
+ShapeOptions ShapeOf(const LinkModel& links) {
+  ShapeOptions shape;
+  shape.ranks = links.ranks();
+  for (int from = 0; from < links.ranks(); ++from) {
+    for (int to = 0; to < links.ranks(); ++to) {
+      const Link& link = links.at(from, to);
+      shape.links.push_back({link.rate, FromSeconds(link.delay)});
+    }
+  }
+  return shape;
+}
+
+Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
+  std::string name = env.transport;
+  if (name == "auto") name = TransportNames().back();  // loopback is first, then better ones
+  TransportOptions options;
+  options.interface = env.interface;
+  TW_ASSIGN(auto transport, MakeTransport(name, options));
+  if (env.shape.empty()) return transport;
+  TW_ASSIGN(const LinkModel shape, LinkModel::Parse(env.shape, ranks));
+  return MakeShapedTransport(std::move(transport), ShapeOf(shape));
+}
+
+bool NeedsSend(const Call& call, int rank) {
+  if (call.operation == Operation::kRecv || call.operation == Operation::kBarrier) return false;
+  return call.operation != Operation::kBroadcast || rank == call.root;
+}
+
+bool NeedsRecv(const Call& call, int rank) {
+  if (call.operation == Operation::kSend || call.operation == Operation::kBarrier) return false;
+  return call.operation != Operation::kReduce || rank == call.root;
+}
+
+bool IsPointToPoint(Operation operation) {
+  return operation == Operation::kSend || operation == Operation::kRecv;
+}
+
+}  // namespace
+
+Status Pending::Wait() {
+  const Status status = completion->Wait();
+  communicator->AddToStatistics(*plan, completion->figures());
+  return status;
+}
+
+Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
+                                                           const Env& env) {
+  if (ranks < 1 || ranks > kMaxRanks) {
+    return InvalidArgument("nranks is {}; it must be from 1 to {}", ranks, kMaxRanks);
+  }
+  if (rank < 0 || rank >= ranks) {
+    return InvalidArgument("rank is {}; it must be from 0 to {}", rank, ranks - 1);
+  }
+  auto communicator = std::shared_ptr<Communicator>(new Communicator(rank, ranks, env));
+  TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
+  TW_TRY(communicator->Connect(id));
+  Registry::Instance().Add(communicator.get());
+  return communicator;
+}
+
+Communicator::~Communicator() { Registry::Instance().Remove(this); }
+
+Status Communicator::Connect(const UniqueId& id) {
+  const TimePoint deadline = Now() + FromSeconds(env_.connect_timeout_seconds);
+  TW_ASSIGN(auto transport, OpenTransport(env_, ranks_));
+  SharedSettings settings;
+  TW_ASSIGN(settings, SharedSettings::FromEnv(env_));
+  TW_ASSIGN(settings.address, transport->Address());
+
+  // Two rounds: everyone's address and settings; then that everyone is connected, so that nobody
+  // starts while another has failed.
+  TW_ASSIGN(auto rendezvous, Rendezvous::Join(id, rank_, ranks_, deadline));
+  TW_ASSIGN(const auto blobs, rendezvous->Exchange(settings.Pack(), deadline));
+  std::vector<std::string> addresses;
+  for (const std::string& blob : blobs) {
+    TW_ASSIGN(const auto theirs, SharedSettings::Unpack(blob));
+    if (addresses.empty()) settings = theirs;  // rank 0's settings hold for all
+    addresses.push_back(theirs.address);
+  }
+  const Status connected = transport->Connect(rank_, addresses, deadline);
+  TW_ASSIGN(const auto outcomes, rendezvous->Exchange(connected.message(), deadline));
+  TW_TRY(connected);
+  for (int rank = 0; rank < ranks_; ++rank) {
+    const std::string& outcome = outcomes[static_cast<size_t>(rank)];
+    if (!outcome.empty()) return RemoteError("rank {} could not connect: {}", rank, outcome);
+  }
+
+  TW_ASSIGN(LinkModel links, LinkModel::Parse(settings.link, ranks_));
+  EngineOptions options;
+  options.rank = rank_;
+  options.ranks = ranks_;
+  options.communicator = CommunicatorHash(id);
+  options.timeout_seconds = env_.timeout_seconds;
+  options.silence_seconds = env_.silence_seconds;
+  TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
+         transport->name(), links.known() ? settings.link : "unknown", env_.policy);
+  planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
+  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport),
+                                     MakeHostDevice());
+  return {};
+}
+
+Status Communicator::CheckArguments(const Call& call) const {
+  if (call.root < 0 || call.root >= ranks_) {
+    return InvalidArgument("{}: {} is {}; it must be from 0 to {}", NameOf(call.operation),
+                           IsPointToPoint(call.operation) ? "peer" : "root", call.root, ranks_ - 1);
+  }
+  if (IsPointToPoint(call.operation) && call.root == rank_ && !call.in_group) {
+    return InvalidUsage("{} to oneself (rank {}) can't be met outside a group",
+                        NameOf(call.operation), rank_);
+  }
+  const auto bytes = CheckedMultiply(call.count, SizeOf(call.dtype));
+  if (!bytes || !CheckedMultiply(*bytes, static_cast<size_t>(ranks_))) {
+    return InvalidArgument("{}: a count of {} {} is more than memory can hold",
+                           NameOf(call.operation), call.count, NameOf(call.dtype));
+  }
+  if (call.count == 0) return {};
+  if (call.send == nullptr && NeedsSend(call, rank_)) {
+    return InvalidArgument("{}: the send buffer is NULL", NameOf(call.operation));
+  }
+  if (call.recv == nullptr && NeedsRecv(call, rank_)) {
+    return InvalidArgument("{}: the receive buffer is NULL", NameOf(call.operation));
+  }
+  return {};
+}
+
+Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) const {
+  if (call.operation == Operation::kBarrier) return Policy::Choice{};
+  const size_t bytes = call.count * SizeOf(call.dtype);
+  if (call.policy == nullptr) {
+    Policy::Choice choice = policy_.For(call.operation, call.dtype, call.reduction, bytes);
+    if (!choice.exact_because.empty()) {
+      TW_LOG(kInfo, "{} stays exact: {}", NameOf(call.operation), choice.exact_because);
+    }
+    return choice;
+  }
+  TW_ASSIGN(const Policy policy, Policy::Parse(call.policy));
+  Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction, bytes);
+  if (!choice.exact_because.empty()) {
+    return InvalidArgument("{}: the call's policy '{}' can't be honoured: {}",
+                           NameOf(call.operation), call.policy, choice.exact_because);
+  }
+  return choice;
+}
+
+uint64_t& Communicator::NextSequence(const PlanRequest& request) {
+  if (!IsPointToPoint(request.operation)) return next_collective_;
+  return next_pair_[{request.operation, request.root}];
+}
+
+Result<Collective> Communicator::Prepare(const Call& call) {
+  TW_TRY(engine_->error());
+  TW_TRY(CheckArguments(call));
+  TW_ASSIGN(const Policy::Choice choice, ChoiceFor(call));
+  PlanRequest request;
+  request.operation = call.operation;
+  request.dtype = call.dtype;
+  request.reduction = call.reduction;
+  request.count = call.count;
+  request.root = call.root;
+  request.ranks = ranks_;
+  request.codec = choice.codec;
+  // A rule for several operations may name an algorithm that only some of them have.
+  const bool has_choice = Planner::Candidates(call.operation).size() > 1;
+  Collective collective;
+  TW_ASSIGN(collective.plan,
+            planner_->PlanFor(request, has_choice ? choice.algorithm : Algorithm::kAuto, rank_));
+  collective.input = call.send;
+  collective.output = call.recv;
+  collective.measure_error = env_.measure_error && IsFloating(call.dtype);
+  return collective;
+}
+
+std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& self,
+                                          std::vector<Collective> collectives) {
+  std::vector<Pending> pending;
+  for (Collective& collective : collectives) {
+    collective.sequence = NextSequence(collective.plan->request)++;
+    pending.push_back({self, nullptr, collective.plan});
+  }
+  const auto completions = engine_->Submit(std::move(collectives));
+  for (size_t i = 0; i < pending.size(); ++i) pending[i].completion = completions[i];
+  return pending;
+}
+
+void Communicator::Leave() {
+  engine_->Abort("the process ended without destroying its communicator");
+  engine_->Close();
+}
+
+void Communicator::AddToStatistics(const Plan& plan, const RunFigures& figures) {
+  const std::lock_guard lock(statistics_mutex_);
+  Statistics& sum = statistics_[static_cast<size_t>(plan.request.operation)];
+  ++sum.calls;
+  sum.figures.raw_bytes += figures.raw_bytes;
+  sum.figures.wire_bytes += figures.wire_bytes;
+  sum.figures.encode_seconds += figures.encode_seconds;
+  sum.figures.decode_seconds += figures.decode_seconds;
+  sum.figures.wire_seconds += figures.wire_seconds;
+  sum.figures.wait_seconds += figures.wait_seconds;
+  sum.figures.total_seconds += figures.total_seconds;
+  sum.figures.error.error += figures.error.error;
+  sum.figures.error.energy += figures.error.energy;
+  sum.figures.error_measured |= figures.error_measured;
+  sum.codec = plan.request.codec->spec();
+  sum.algorithm = NameOf(plan.algorithm);
+}
+
+Statistics Communicator::StatisticsOf(Operation operation) const {
+  const std::lock_guard lock(statistics_mutex_);
+  return statistics_[static_cast<size_t>(operation)];
+}
+
+void Communicator::ResetStatistics() {
+  const std::lock_guard lock(statistics_mutex_);
+  statistics_ = {};
+}
+
+}  // namespace thinwire

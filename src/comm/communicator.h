@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Communicator: one rank's membership in a set of ranks. Numbers operations, turns policy into codec
+// and algorithm, asks the planner and hands plans to its engine; keeps statistics. One thread at a
+// time, but for Abort and error.
+
+#ifndef THINWIRE_COMM_COMMUNICATOR_H_
+#define THINWIRE_COMM_COMMUNICATOR_H_
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "base/status.h"
+#include "bootstrap/unique_id.h"
+#include "collective/engine.h"
+#include "collective/planner.h"
+#include "comm/policy.h"
+
+namespace thinwire {
+
+// One call as it came through the API.
+struct Call {
+  Operation operation = Operation::kAllReduce;
+  const void* send = nullptr;
+  void* recv = nullptr;
+  size_t count = 0;
+  DataType dtype = DataType::kFloat32;
+  Reduction reduction = Reduction::kSum;
+  int root = 0;                        // or the peer of a send or receive
+  const char* policy = nullptr;        // for this call only
+  bool in_group = false;
+};
+
+// Sums over the calls of one operation; see thinwireStatistics_t.
+struct Statistics {
+  uint64_t calls = 0;
+  RunFigures figures;
+  std::string codec;
+  std::string algorithm;
+};
+
+// A submitted call: what to wait for, and what to enter in the statistics then.
+class Communicator;
+struct Pending {
+  std::shared_ptr<Communicator> communicator;
+  std::shared_ptr<Completion> completion;
+  std::shared_ptr<const Plan> plan;
+  // Waits for the end and adds it to the statistics. Once.
+  Status Wait();
+};
+
+class Communicator {
+ public:
+  static Result<std::shared_ptr<Communicator>> Create(const UniqueId& id, int rank, int ranks,
+                                                      const Env& env);
+  ~Communicator();
+
+  int rank() const { return rank_; }
+  int ranks() const { return ranks_; }
+
+  // Checks a call and plans it; nothing is sent yet and no state changes. Errors name the argument.
+  Result<Collective> Prepare(const Call& call);
+  // Hands in prepared calls; they start together.
+  std::vector<Pending> Submit(const std::shared_ptr<Communicator>& self,
+                              std::vector<Collective> collectives);
+
+  Status error() const { return engine_->error(); }
+  void Abort(const std::string& why) { engine_->Abort(why); }
+  // Leaves in good order. No calls afterwards.
+  void Close() { engine_->Close(); }
+  // For a process that ends: goodbye if nothing is in flight, else gives up; never hangs.
+  void Leave();
+
+  Statistics StatisticsOf(Operation operation) const;
+  void ResetStatistics();
+  void AddToStatistics(const Plan& plan, const RunFigures& figures);
+
+ private:
+  Communicator(int rank, int ranks, Env env) : rank_(rank), ranks_(ranks), env_(std::move(env)) {}
+  Status Connect(const UniqueId& id);
+  Status CheckArguments(const Call& call) const;
+  Result<Policy::Choice> ChoiceFor(const Call& call) const;
+  uint64_t& NextSequence(const PlanRequest& request);
+
+  const int rank_;
+  const int ranks_;
+  const Env env_;
+  Policy policy_;
+  std::unique_ptr<Planner> planner_;
+  std::unique_ptr<Engine> engine_;
+  uint64_t next_collective_ = 0;
+  std::map<std::pair<Operation, int>, uint64_t> next_pair_;  // (send or recv, peer)
+  mutable std::mutex statistics_mutex_;
+  std::array<Statistics, kOperations> statistics_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COMM_COMMUNICATOR_H_

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Group: the calls between GroupStart and GroupEnd of one thread, and what every single call is too:
+// a group of one. All state is the calling thread's own.
+
+#ifndef THINWIRE_COMM_GROUP_H_
+#define THINWIRE_COMM_GROUP_H_
+
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "comm/communicator.h"
+
+namespace thinwire {
+
+class Group {
+ public:
+  // The calling thread's.
+  static Group& Current();
+
+  void Start() { ++depth_; }
+  bool open() const { return depth_ > 0; }
+
+  // In an open group: checks and keeps the call, to run at End. Else: runs it to its end, or if
+  // `request` is set, starts it. *request is set only on success.
+  Status Issue(const std::shared_ptr<Communicator>& communicator, Call call,
+               std::unique_ptr<Pending>* request);
+  // A call that the API refused before it became a Call: the group must not run without it.
+  Status Refuse(Status status);
+
+  // Ends the innermost group; the outermost runs all calls and returns the first error.
+  Status End();
+
+ private:
+  struct Entry {
+    std::shared_ptr<Communicator> communicator;
+    Collective collective;
+    std::unique_ptr<Pending>* request;
+  };
+  Status Run();
+
+  int depth_ = 0;
+  Status refused_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COMM_GROUP_H_

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/policy.h"
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace thinwire {
+namespace {
+
+bool Reduces(Operation operation) {
+  return operation == Operation::kAllReduce || operation == Operation::kReduceScatter ||
+         operation == Operation::kReduce;
+}
+
+// Both ends of a pair must choose alike, so "send" and "recv" name the same thing.
+Operation Canonical(Operation operation) {
+  return operation == Operation::kRecv ? Operation::kSend : operation;
+}
+
+std::vector<std::string_view> Words(std::string_view text) {
+  std::vector<std::string_view> words;
+  constexpr std::string_view kBlanks = " \t\n";
+  for (size_t at = text.find_first_not_of(kBlanks); at != std::string_view::npos;) {
+    const size_t end = std::min(text.find_first_of(kBlanks, at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(kBlanks, end);
+  }
+  return words;
+}
+
+template <typename T>
+bool Contains(const std::vector<T>& values, T value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+}  // namespace
+
+Result<Policy> Policy::Parse(const std::string& text) {
+  Policy policy;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view rule_text = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(std::min(rule_text.size() + 1, rest.size()));
+    if (Words(rule_text).empty()) continue;
+    Result<Rule> rule = ParseRule(rule_text);
+    if (!rule.ok()) return rule.status().WithContext(fmt::format("policy '{}'", text));
+    policy.rules_.push_back(std::move(rule).value());
+  }
+  return policy;
+}
+
+Result<Policy::Rule> Policy::ParseRule(std::string_view text) {
+  Rule rule;
+  const size_t colon = text.find(':');
+  if (colon != std::string_view::npos) {
+    for (const std::string_view word : Words(text.substr(0, colon))) {
+      TW_TRY(ParseSelector(word, &rule));
+    }
+    text.remove_prefix(colon + 1);
+  }
+  const auto choices = Words(text);
+  if (choices.empty()) return InvalidArgument("a rule names no codec and no algo=");
+  for (const std::string_view word : choices) TW_TRY(ParseChoice(word, &rule));
+  return rule;
+}
+
+Status Policy::ParseSelector(std::string_view word, Rule* rule) {
+  if (word == "*") {
+    rule->every_operation = true;
+  } else if (const auto operation = OperationFromName(word)) {
+    rule->operations.push_back(Canonical(*operation));
+  } else if (const auto dtype = DataTypeFromName(word)) {
+    rule->dtypes.push_back(*dtype);
+  } else if (word.starts_with(">=")) {
+    TW_ASSIGN(rule->at_least, ParseBytes(word.substr(2)));
+  } else if (word.starts_with("<")) {
+    TW_ASSIGN(rule->below, ParseBytes(word.substr(1)));
+  } else {
+    return InvalidArgument(
+        "'{}' selects nothing: write an operation (all_reduce ...), a type (float ...), >=SIZE, "
+        "<SIZE or *",
+        word);
+  }
+  return {};
+}
+
+Status Policy::ParseChoice(std::string_view word, Rule* rule) {
+  constexpr std::string_view kAlgo = "algo=";
+  if (!word.starts_with(kAlgo)) {
+    TW_ASSIGN(rule->codec, FindCodec(std::string(word)));
+    return {};
+  }
+  const auto algorithm = AlgorithmFromName(word.substr(kAlgo.size()));
+  if (!algorithm) {
+    return InvalidArgument("unknown algorithm '{}': write auto, one-shot, sra, ring or direct",
+                           word.substr(kAlgo.size()));
+  }
+  rule->algorithm = *algorithm;
+  return {};
+}
+
+bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes) const {
+  const bool operation_named =
+      every_operation || (operations.empty() ? Reduces(operation)
+                                             : Contains(operations, Canonical(operation)));
+  return operation_named && (dtypes.empty() || Contains(dtypes, dtype)) && bytes >= at_least &&
+         bytes < below;
+}
+
+Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduction,
+                           size_t bytes) const {
+  for (const Rule& rule : rules_) {
+    if (!rule.Matches(operation, dtype, bytes)) continue;
+    Choice choice{rule.codec, rule.algorithm, ""};
+    if (rule.codec->exact()) return choice;
+    if (!rule.codec->Supports(dtype)) {
+      choice.exact_because = fmt::format("{} can't code {}", rule.codec->spec(), NameOf(dtype));
+    } else if (Reduces(operation) && reduction != Reduction::kSum &&
+               reduction != Reduction::kAvg) {
+      choice.exact_because = fmt::format("{} is for sums and averages, not {}",
+                                         rule.codec->spec(), NameOf(reduction));
+    }
+    if (!choice.exact_because.empty()) choice.codec = &RawCodec();
+    return choice;
+  }
+  return {};
+}
+
+}  // namespace thinwire

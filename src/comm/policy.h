@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Policy: text that says which codec and algorithm which operations use (docs/policy.md).
+//   policy   := rule { ';' rule }
+//   rule     := [ { selector } ':' ] { choice }
+//   selector := operation | type | '>=' size | '<' size | '*'
+//   choice   := codec spec | 'algo=' algorithm
+// Rules are tried from left to right; the first whose selectors all hold decides. Immutable.
+
+#ifndef THINWIRE_COMM_POLICY_H_
+#define THINWIRE_COMM_POLICY_H_
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "base/types.h"
+#include "codec/codec.h"
+#include "collective/plan.h"
+
+namespace thinwire {
+
+// Below this an encode saves less time than it costs; a rule's own '>=' overrides it.
+inline constexpr size_t kPolicyFloorBytes = size_t{32} << 10;
+
+class Policy {
+ public:
+  // Errors name the rule and the word that makes no sense.
+  static Result<Policy> Parse(const std::string& text);
+
+  struct Choice {
+    const Codec* codec = &RawCodec();
+    Algorithm algorithm = Algorithm::kAuto;
+    // Why a codec that a rule named is not used although operation and size match; "" if it is.
+    std::string exact_because;
+  };
+  Choice For(Operation operation, DataType dtype, Reduction reduction, size_t bytes) const;
+
+ private:
+  struct Rule {
+    std::vector<Operation> operations;  // empty: those that reduce
+    std::vector<DataType> dtypes;       // empty: all
+    bool every_operation = false;       // '*'
+    size_t at_least = kPolicyFloorBytes;
+    size_t below = ~size_t{0};
+    const Codec* codec = &RawCodec();
+    Algorithm algorithm = Algorithm::kAuto;
+
+    bool Matches(Operation operation, DataType dtype, size_t bytes) const;
+  };
+  static Result<Rule> ParseRule(std::string_view text);
+  static Status ParseSelector(std::string_view word, Rule* rule);
+  static Status ParseChoice(std::string_view word, Rule* rule);
+
+  std::vector<Rule> rules_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COMM_POLICY_H_

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SharedSettings: what ranks tell each other before they connect: each its address, and rank 0 what
+// all must agree on for their plans to be equal.
+
+#ifndef THINWIRE_COMM_SETTINGS_H_
+#define THINWIRE_COMM_SETTINGS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "base/env.h"
+#include "base/status.h"
+
+namespace thinwire {
+
+struct SharedSettings {
+  std::string address;    // of the transport
+  std::string link;       // Env::link, inlined: text of a LinkModel
+  uint64_t segment_bytes = 0;
+
+  static Result<SharedSettings> FromEnv(const Env& env);
+
+  std::string Pack() const;
+  static Result<SharedSettings> Unpack(const std::string& blob);
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COMM_SETTINGS_H_

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/transport.h"
+
+#include "transport/loopback/loopback_transport.h"
+#if THINWIRE_HAVE_UCX
+#include "transport/ucx/ucx_transport.h"
+#endif
+
+namespace thinwire {
+namespace {
+
+struct Entry {
+  std::string_view name;
+  Result<std::unique_ptr<Transport>> (*make)(const TransportOptions& options);
+};
+
+constexpr Entry kTransports[] = {
+#if THINWIRE_HAVE_UCX
+    {"ucx", MakeUcxTransport},
+#endif
+    {"loopback",
+     [](const TransportOptions&) -> Result<std::unique_ptr<Transport>> {
+       return MakeLoopbackTransport();
+     }},
+};
+
+}  // namespace
+
+std::vector<std::string_view> TransportNames() {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kTransports) names.push_back(entry.name);
+  return names;
+}
+
+Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,
+                                                 const TransportOptions& options) {
+  for (const Entry& entry : kTransports) {
+    if (entry.name == name) return entry.make(options);
+  }
+  return InvalidArgument("no transport is named '{}'; this build has: {}", name,
+                         fmt::join(TransportNames(), ", "));
+}
+
+}  // namespace thinwire

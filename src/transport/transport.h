@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Transport: moves opaque messages between the ranks of one communicator. Knows nothing of frames,
+// codecs or bootstrap; it yields an address blob and takes those of the others.
+//
+// Delivery: a message handed to Send arrives once and whole, in no promised order, or its peer is
+// reported failed. Messages are eager: Send never waits for the receiver, and nothing is posted on
+// the receiving side; the engine's own credits bound what is under way.
+//
+// Threads: one thread at a time, except Wake, which any thread may call. Ownership: the bytes of a
+// Send belong to the caller again when the request is no longer pending; a Message owns its bytes.
+
+#ifndef THINWIRE_TRANSPORT_TRANSPORT_H_
+#define THINWIRE_TRANSPORT_TRANSPORT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace thinwire {
+
+// A received message. Movable; the bytes live until it is destroyed, which must happen on the
+// transport's thread and before the transport itself is destroyed.
+class Message {
+ public:
+  // Storage of one implementation (a UCX descriptor, a vector ...), released by its destructor.
+  class Buffer {
+   public:
+    virtual ~Buffer() = default;
+    virtual std::span<std::byte> bytes() = 0;
+  };
+
+  Message() = default;
+  Message(int source, std::unique_ptr<Buffer> buffer)
+      : source_(source), buffer_(std::move(buffer)) {}
+
+  int source() const { return source_; }  // rank that sent it
+  std::span<std::byte> bytes() const { return buffer_ ? buffer_->bytes() : std::span<std::byte>(); }
+
+ private:
+  int source_ = -1;
+  std::unique_ptr<Buffer> buffer_;
+};
+
+// One send in flight; owned by the caller, must stay in place until it is no longer pending.
+struct Request {
+  enum class State : uint8_t { kIdle, kPending, kDone, kFailed };
+  State state = State::kIdle;
+  bool pending() const { return state == State::kPending; }
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  // "ucx", "loopback" ...; decorators add to it: "delay(loopback)".
+  virtual std::string name() const = 0;
+
+  // What the other ranks need to reach this one. Begins with the transport's name, so that ranks
+  // with different transports refuse each other by name.
+  virtual Result<std::string> Address() = 0;
+
+  // Connects to every rank (addresses[r] is rank r's blob; one's own is ignored) and returns when
+  // all connections are open and warm. Errors name the rank; kTimeout past the deadline.
+  virtual Status Connect(int rank, std::span<const std::string> addresses, TimePoint deadline) = 0;
+
+  // Starts sending. `request` becomes pending, or done at once. An error here is the peer's
+  // failure. REQUIRES: peer is another rank; bytes stay unchanged while the request is pending.
+  virtual Status Send(int peer, std::span<const std::byte> bytes, Request* request) = 0;
+
+  // Makes progress without blocking and appends what has arrived. Returns whether anything moved.
+  virtual bool Poll(std::vector<Message>* arrived) = 0;
+
+  // Why a peer can no longer be reached; OK while it can. As of the last Poll: what a peer sent
+  // before it closed is delivered first. A peer that closed in good order is reported too: whether
+  // that matters only the caller knows.
+  virtual Status PeerStatus(int peer) const = 0;
+
+  // Sleeps until something may have happened, Wake was called, or the deadline passed.
+  virtual void Wait(TimePoint deadline) = 0;
+  virtual void Wake() = 0;
+
+  // Delivers what was sent as far as possible within the deadline, then closes. No calls but the
+  // destructor after it.
+  virtual void Close(TimePoint deadline) = 0;
+};
+
+struct TransportOptions {
+  std::string interface;  // name of the network interface to use; empty: any
+};
+
+// Transports built in: "loopback", and "ucx" where the build found UCX.
+std::vector<std::string_view> TransportNames();
+// Makes the named transport; kInvalidArgument lists the known names.
+Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,
+                                                 const TransportOptions& options);
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_TRANSPORT_TRANSPORT_H_
