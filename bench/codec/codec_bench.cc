@@ -58,9 +58,8 @@ void Compare(benchmark::State& state, size_t count, double traffic,
   for (auto _ : state) {
     own.push_back(Seconds(work));
     state.SetIterationTime(own.back());
-    copy.push_back(Seconds([&] {
-      std::memcpy(arrays.output.data(), arrays.input.data(), count * sizeof(float));
-    }));
+    copy.push_back(Seconds(
+        [&] { std::memcpy(arrays.output.data(), arrays.input.data(), count * sizeof(float)); }));
   }
   const double rate = traffic / Median(own);
   const double copy_rate = 2.0 * static_cast<double>(count * sizeof(float)) / Median(copy);
@@ -77,9 +76,8 @@ void Encode(benchmark::State& state, const std::string& spec, const SimdLoops* l
   ForceSimd(loops);
   const Codec& codec = Find(spec);
   std::vector<std::byte> encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
-  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()), [&] {
-    codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data());
-  });
+  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()),
+          [&] { codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data()); });
   state.counters["bits"] = 8.0 * static_cast<double>(encoded.size()) / kCount;
   ForceSimd(nullptr);
 }
@@ -109,10 +107,8 @@ void ReducePeers(benchmark::State& state, const std::string& spec, size_t peers)
     terms.push_back({&codec, encoded[i]});
   }
   std::vector<std::byte> result(bytes);
-  const ReducePass pass = {.terms = terms,
-                           .count = count,
-                           .encoder = &codec,
-                           .encoded = result.data()};
+  const ReducePass pass = {
+      .terms = terms, .count = count, .encoder = &codec, .encoded = result.data()};
   bool ok = true;
   Compare(state, kCount, static_cast<double>(bytes * (peers + 1)),
           [&] { ok &= Reduce(pass).ok(); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// thinwire-lab check: measures the emulation with an echo over UDP and a stream over TCP between two
-// hosts, each a thread in its namespace, and compares with what was set.
+// thinwire-lab check: measures the emulation with an echo over UDP and a stream over TCP between
+// two hosts, each a thread in its namespace, and compares with what was set.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -157,12 +157,13 @@ int RunCheck(const LabOptions& options) {
   fmt::print("rtt      set {:9.3f} ms      measured {:9.3f} ms      {}\n",
              static_cast<double>(set_ns) / 1e6, static_cast<double>(round_trip_ns) / 1e6,
              rtt_ok ? "ok" : "OFF by more than 1 ms");
-  fmt::print("goodput  set {:9.2f} Mbit/s  measured {:9.2f} Mbit/s  {:.3f} of the rate (ideal "
-             "{:.3f})  {}\n",
-             rate / 1e6, goodput / 1e6, goodput / rate, ideal / rate,
-             link.loss > 0 ? "not judged, there is loss"
-                           : (goodput_ok ? "ok" : "OFF: not within 0.9 to 1 of the rate"));
-  if (options.stats) fmt::print(stderr, "thinwire-lab: {}\n", Describe(stats));
+  fmt::print(
+      "goodput  set {:9.2f} Mbit/s  measured {:9.2f} Mbit/s  {:.3f} of the rate (ideal "
+      "{:.3f})  {}\n",
+      rate / 1e6, goodput / 1e6, goodput / rate, ideal / rate,
+      link.loss > 0 ? "not judged, there is loss"
+                    : (goodput_ok ? "ok" : "OFF: not within 0.9 to 1 of the rate"));
+  Report(stats, options.stats);
   return rtt_ok && goodput_ok ? 0 : 1;
 }
 

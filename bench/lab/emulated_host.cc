@@ -119,10 +119,6 @@ void Configure(int rank, const HostOptions& options) {
 
 }  // namespace
 
-void ThrowErrno(const std::string& what) {
-  throw LabError(fmt::format("{}: {}", what, std::strerror(errno)));
-}
-
 uint32_t Ipv4Of(int rank) { return kNetwork + static_cast<uint32_t>(rank) + 1; }
 
 std::string AddressOf(int rank) {

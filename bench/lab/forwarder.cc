@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 namespace thinwire::lab {
@@ -21,6 +22,7 @@ constexpr int kReadsPerTurn = 64;  // of one host, before the others and the del
 // A frame smaller than this is copied to a small buffer, so that it doesn't hold a large one.
 constexpr size_t kCopyBelow = 16384;
 constexpr int kWantedNice = -20;
+constexpr double kWorthAWarning = 0.05;  // share of deliveries that were late
 
 int64_t ThreadCpuNs() {
   timespec used;
@@ -42,10 +44,21 @@ void PreferThisThread() {
 
 }  // namespace
 
-std::string Describe(const ForwarderStats& stats) {
-  return fmt::format(
-      "packets {} delivered {} lost {} overflowed {}; frames {} late {} latest {:.2f} ms "
-      "unroutable {} refused {}; wake-ups {} cpu {:.2f} s",
+void Report(const ForwarderStats& stats, bool all) {
+  const double late = stats.deliveries == 0
+                          ? 0
+                          : static_cast<double>(stats.late) / static_cast<double>(stats.deliveries);
+  if (late > kWorthAWarning) {
+    fmt::print(
+        stderr,
+        "thinwire-lab: the machine was too busy: {:.0f} % of deliveries were over 2 ms late\n",
+        100 * late);
+  }
+  if (!all) return;
+  fmt::print(
+      stderr,
+      "thinwire-lab: packets {} delivered {} lost {} overflowed {}; frames {} late {} latest "
+      "{:.2f} ms unroutable {} refused {}; wake-ups {} cpu {:.2f} s\n",
       stats.packets.offered, stats.packets.delivered, stats.packets.lost, stats.packets.overflowed,
       stats.deliveries, stats.late, static_cast<double>(stats.latest_ns) / 1e6, stats.unroutable,
       stats.refused, stats.wakeups, static_cast<double>(stats.cpu_ns) / 1e9);
@@ -106,8 +119,7 @@ void Forwarder::WriteFrame(const Delivery& delivery) {
   const auto* frame = static_cast<const Frame*>(delivery.cargo.get());
   std::span<const uint8_t> bytes = frame->view();
   if (delivery.count < frame->shape.segments) {
-    const size_t size =
-        CopySegments(bytes, frame->shape, delivery.first, delivery.count, slice_);
+    const size_t size = CopySegments(bytes, frame->shape, delivery.first, delivery.count, slice_);
     bytes = {slice_.data(), size};
   }
   const int tun = tuns_[static_cast<size_t>(delivery.to)];

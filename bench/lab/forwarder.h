@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,17 +17,18 @@ namespace thinwire::lab {
 
 struct ForwarderStats {
   LinkCounters packets;
-  uint64_t deliveries = 0;    // frames handed to hosts; one may stand for many packets
-  uint64_t late = 0;          // of these, handed over more than kLateNs after they were due
-  int64_t latest_ns = 0;      // the worst
-  uint64_t unroutable = 0;    // frames for nobody here
-  uint64_t refused = 0;       // frames the receiving interface didn't take
+  uint64_t deliveries = 0;  // frames handed to hosts; one may stand for many packets
+  uint64_t late = 0;        // of these, handed over more than kLateNs after they were due
+  int64_t latest_ns = 0;    // the worst
+  uint64_t unroutable = 0;  // frames for nobody here
+  uint64_t refused = 0;     // frames the receiving interface didn't take
   uint64_t wakeups = 0;
   int64_t cpu_ns = 0;
 };
 
-// One line for people.
-std::string Describe(const ForwarderStats& stats);
+// Prints the counters to stderr if `all`, and in any case a warning if the machine was so busy that
+// the emulation wasn't what was set.
+void Report(const ForwarderStats& stats, bool all);
 
 class Forwarder {
  public:

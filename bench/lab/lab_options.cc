@@ -68,7 +68,8 @@ void AddRunFlags(CLI::App* app, Texts* texts, LabOptions* options) {
   app->add_option("--grace", texts->grace,
                   "how long the others may go on when one rank fails, or after a signal")
       ->capture_default_str();
-  app->add_option("--timeout", texts->timeout, "end everything after this long, status 124 [never]");
+  app->add_option("--timeout", texts->timeout,
+                  "end everything after this long, status 124 [never]");
 }
 
 void AddCommands(CLI::App* app, Texts* texts, LabOptions* options) {

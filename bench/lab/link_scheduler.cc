@@ -131,8 +131,7 @@ void LinkScheduler::Offer(int64_t now, int from, int to, const TrainSize& size,
   }
 }
 
-void LinkScheduler::Travel(Pair* pair, const TrainSize& size, TrainTimes times,
-                           Delivery delivery) {
+void LinkScheduler::Travel(Pair* pair, const TrainSize& size, TrainTimes times, Delivery delivery) {
   TrainSize left = size;
   if (pair->narrower) {
     TrainTimes out;

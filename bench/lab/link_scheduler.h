@@ -75,10 +75,10 @@ struct Delivery {
 };
 
 struct LinkCounters {
-  uint64_t offered = 0;      // packets
-  uint64_t delivered = 0;    // packets handed out
-  uint64_t lost = 0;         // packets taken by random loss
-  uint64_t overflowed = 0;   // packets that found a queue full
+  uint64_t offered = 0;     // packets
+  uint64_t delivered = 0;   // packets handed out
+  uint64_t lost = 0;        // packets taken by random loss
+  uint64_t overflowed = 0;  // packets that found a queue full
 };
 
 class LinkScheduler {
@@ -101,9 +101,9 @@ class LinkScheduler {
  private:
   struct Pair {
     Serializer serializer;
-    bool narrower = false;     // than the uplink; otherwise it can't queue and is skipped
+    bool narrower = false;  // than the uplink; otherwise it can't queue and is skipped
     int64_t delay_ns = 0;
-    double log_keep = 0;       // log(1 - loss); 0 without loss
+    double log_keep = 0;  // log(1 - loss); 0 without loss
     uint64_t random_state = 0;
     int64_t until_loss = INT64_MAX;  // packets that pass before the next one lost
   };

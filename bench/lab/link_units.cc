@@ -15,8 +15,8 @@ struct Unit {
   double factor;
 };
 
-constexpr std::array<Unit, 4> kRateUnits = {{{"gbit", 1e9}, {"mbit", 1e6}, {"kbit", 1e3},
-                                             {"bit", 1}}};
+constexpr std::array<Unit, 4> kRateUnits = {
+    {{"gbit", 1e9}, {"mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}}};
 constexpr std::array<Unit, 4> kTimeUnits = {{{"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}}};
 constexpr std::array<Unit, 7> kByteUnits = {{{"", 1},
                                              {"k", 1024},
@@ -102,7 +102,9 @@ std::optional<uint64_t> ParseBytes(std::string_view text) {
   return static_cast<uint64_t>(*value);
 }
 
-std::string FormatRate(uint64_t bits_per_second) { return FormatWhole(bits_per_second, kRateUnits); }
+std::string FormatRate(uint64_t bits_per_second) {
+  return FormatWhole(bits_per_second, kRateUnits);
+}
 
 std::string FormatDuration(int64_t nanoseconds) {
   return FormatWhole(static_cast<uint64_t>(nanoseconds), kTimeUnits);

@@ -84,14 +84,18 @@ std::vector<std::string> MpiCommand(const LabOptions& options, const std::string
     for (std::string& word : Words(argument)) given.push_back(std::move(word));
   }
   std::vector<std::string> command = {
-      "mpirun", "-np", std::to_string(options.network.links.ranks()), "--hostfile", HostFile(directory),
+      "mpirun", "-np", std::to_string(options.network.links.ranks()), "--hostfile",
+      HostFile(directory),
       // Hosts share the cores: each would bind its rank to the first one.
       "--bind-to", "none"};
   if (geteuid() == 0) command.push_back("--allow-run-as-root");
   const std::pair<const char*, std::string> parameters[] = {
-      {"plm", "rsh"},          {"plm_rsh_agent", fmt::format("{} {}", self, kRshName)},
-      {"pml", "ob1"},          {"plm_rsh_no_tree_spawn", "1"},
-      {"btl", "self,tcp"},     {"btl_tcp_if_include", kInterface},
+      {"plm", "rsh"},
+      {"plm_rsh_agent", fmt::format("{} {}", self, kRshName)},
+      {"pml", "ob1"},
+      {"plm_rsh_no_tree_spawn", "1"},
+      {"btl", "self,tcp"},
+      {"btl_tcp_if_include", kInterface},
       {"oob_tcp_if_include", kInterface}};
   for (const auto& [name, value] : parameters) {
     if (std::find(given.begin(), given.end(), name) != given.end()) continue;
@@ -133,8 +137,7 @@ int RunMpi(const LabOptions& options) {
   spec.environment.emplace_back(kDirectoryVariable, directory.path());
   processes.Start(spec);
   const int status = processes.Wait();
-  const ForwarderStats& stats = network.Stop();
-  if (options.stats) fmt::print(stderr, "thinwire-lab: {}\n", Describe(stats));
+  Report(network.Stop(), options.stats);
   return status;
 }
 

@@ -71,8 +71,7 @@ void LimitSuperPackets(const char* interface, int64_t bytes) {
   ifinfomsg link{};
   link.ifi_index = static_cast<int>(if_nametoindex(interface));
   Request request(RTM_NEWLINK, 0, link);
-  request.AddU32(IFLA_GSO_MAX_SIZE,
-                 static_cast<uint32_t>(std::min(bytes, kLargestSuperPacket)));
+  request.AddU32(IFLA_GSO_MAX_SIZE, static_cast<uint32_t>(std::min(bytes, kLargestSuperPacket)));
   errno = request.Send();
   if (errno != 0) ThrowErrno("cannot limit the size of super-packets");
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // thinwire-lab run: the command once in each namespace, told its rank as torchrun would.
-#include <fmt/format.h>
-
-#include <cstdio>
+#include <string>
 
 #include "lab_commands.h"
 
@@ -18,8 +16,7 @@ int RunRanks(const LabOptions& options) {
     processes.Start(spec);
   }
   const int status = processes.Wait();
-  const ForwarderStats& stats = network.Stop();
-  if (options.stats) fmt::print(stderr, "thinwire-lab: {}\n", Describe(stats));
+  Report(network.Stop(), options.stats);
   return status;
 }
 

@@ -101,8 +101,8 @@ std::optional<PacketShape> ParseFrame(std::span<const uint8_t> frame) {
   shape.payload_bytes = bytes - shape.header_bytes;
   if (shape.payload_bytes < 0) return std::nullopt;
   if (shape.segment_bytes > 0) {
-    shape.segments = std::max(
-        1, (shape.payload_bytes + shape.segment_bytes - 1) / shape.segment_bytes);
+    shape.segments =
+        std::max(1, (shape.payload_bytes + shape.segment_bytes - 1) / shape.segment_bytes);
   }
   return shape;
 }

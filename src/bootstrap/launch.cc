@@ -7,7 +7,10 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "bootstrap/mpi_module.h"
 #include "bootstrap/proof.h"
@@ -97,7 +100,11 @@ std::string OwnFolder() {
   static const char marker = 0;
   Dl_info info;
   if (dladdr(&marker, &info) == 0 || info.dli_fname == nullptr) return "";
-  const std::string path = info.dli_fname;
+  std::string path = info.dli_fname;
+  if (!path.starts_with('/')) {  // the program, under the name it was started by
+    std::error_code error;
+    path = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  }
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "" : path.substr(0, slash + 1);
 }
@@ -108,8 +115,11 @@ struct MpiModule {
 
 Result<MpiModule> LoadMpi() {
   std::string reason;
-  const std::string own = OwnFolder();  // of libthinwire, or bin/ of a program that contains it
-  for (const std::string& folder : {own, own + "../lib/", std::string()}) {
+  std::vector<std::string> folders = {""};  // the loader's own search
+  if (const std::string own = OwnFolder(); !own.empty()) {
+    folders = {own, own + "../lib/", ""};  // the second for bin/ of a program that contains us
+  }
+  for (const std::string& folder : folders) {
     const std::string path = folder + kMpiModuleFile;
     // Global, since MPI loads components of its own that look for its symbols; never unloaded.
     void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);

@@ -40,7 +40,7 @@ class SignalsBlocked {
 class RootThread {
  public:
   RootThread(Fd listener, Fd stop, uint16_t port, const Secret& secret)
-      : port_(port), stop_(std::move(stop)), root_(std::move(listener), secret) {
+      : port_(port), secret_(secret), stop_(std::move(stop)), root_(std::move(listener), secret) {
     const SignalsBlocked blocked;  // the application's signals are not this thread's business
     thread_ = std::thread([this] {
       root_.Run(stop_.get());
@@ -53,10 +53,14 @@ class RootThread {
   }
 
   bool done() const { return done_.load(std::memory_order_acquire); }
-  uint16_t port() const { return port_; }
+  // Whether a root with this secret takes its port over: after a failure, or for the same job.
+  bool GivesWayTo(uint16_t port, const Secret& secret) const {
+    return port == port_ && (root_.failed() || secret == secret_);
+  }
 
  private:
   uint16_t port_;
+  Secret secret_;
   Fd stop_;
   Root root_;
   std::atomic<bool> done_ = false;
@@ -71,13 +75,12 @@ class RootThreads {
     delete threads_;
   }
 
-  // Ends roots that have nothing to do anymore, and one that sits on a port wanted anew.
-  void Free(uint16_t port) {
+  // Ends roots that have nothing to do anymore, and one that gives way on this port.
+  void Free(uint16_t port, const Secret& secret) {
     const std::lock_guard lock(mutex_);
     DisownIfForked();
-    threads_->remove_if([port](const RootThread& root) {
-      return root.done() || (port != 0 && root.port() == port);
-    });
+    threads_->remove_if(
+        [&](const RootThread& root) { return root.done() || root.GivesWayTo(port, secret); });
   }
   void Add(Fd listener, Fd stop, uint16_t port, const Secret& secret) {
     const std::lock_guard lock(mutex_);
@@ -86,15 +89,17 @@ class RootThreads {
   }
 
  private:
-  // A forked child has a copy of the list, but not the threads: nobody can stop or join them.
+  // A forked child has a copy of the list, but not the threads, so it keeps that and never joins.
   void DisownIfForked() {
     const pid_t self = getpid();
-    if (std::exchange(owner_, self) != self) threads_ = new std::list<RootThread>;
+    if (std::exchange(owner_, self) == self) return;
+    inherited_ = std::exchange(threads_, new std::list<RootThread>);
   }
 
   pid_t owner_ = getpid();
   std::mutex mutex_;
   std::list<RootThread>* threads_ = new std::list<RootThread>;
+  std::list<RootThread>* inherited_ = nullptr;
 };
 
 RootThreads& Roots() {
@@ -124,9 +129,9 @@ Status StartRoot(Fd listener, const Secret& secret) {
 
 Result<UniqueId> RendezvousServer::Start(const Options& options) {
   const auto port = static_cast<uint16_t>(options.port);
-  Roots().Free(port);
   UniqueIdFields fields;
   TW_TRY(FillRandom(fields.secret));
+  Roots().Free(port, fields.secret);
   TW_ASSIGN(fields.addresses,
             options.host.empty() ? LocalAddresses(options.interface) : ResolveHost(options.host));
   TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, port));
@@ -137,7 +142,7 @@ Result<UniqueId> RendezvousServer::Start(const Options& options) {
 
 Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
-  Roots().Free(fields.port);
+  Roots().Free(fields.port, fields.secret);
   TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, fields.port));
   return StartRoot(std::move(listener), fields.secret);
 }

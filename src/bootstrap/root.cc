@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <utility>
 
 #include "base/checked.h"
@@ -146,7 +147,8 @@ void Root::ExpireDeadlines() {
     Fail(
         TimeoutError("{} of {} did not {} within {}; look at their logs, or raise "
                      "THINWIRE_CONNECT_TIMEOUT if they are only slow",
-                     MissingRanks(), nranks_, RoundName(), FormatSeconds(round_budget_seconds_)));
+                     MissingRanks(), nranks_, RoundName(),
+                     FormatSeconds(std::ceil(10 * round_budget_seconds_) / 10)));
   }
   if (now >= failure_forgotten_) {
     listener_.Close();
@@ -354,6 +356,7 @@ std::string Root::RoundName() const {
 void Root::Fail(const Status& error) {
   if (!failure_.ok()) return;
   failure_ = error.WithContext("rendezvous");
+  failed_.store(true, std::memory_order_release);
   TW_LOG(kWarn, "{}", failure_.message());
   round_deadline_ = TimePoint::max();
   if (listener_.open()) failure_forgotten_ = Now() + kFailureNotice;

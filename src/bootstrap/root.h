@@ -12,6 +12,7 @@
 
 #include <poll.h>
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -34,6 +35,8 @@ class Root {
 
   // Until all ranks have left, or `stop_fd` becomes readable.
   void Run(int stop_fd);
+  // Has nothing to do but tell late ranks why. From any thread.
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
   enum class PeerState {
@@ -94,6 +97,7 @@ class Root {
   TimePoint round_deadline_ = TimePoint::max();
   double round_budget_seconds_ = 0;  // of the rank with the earliest deadline
   Status failure_;
+  std::atomic<bool> failed_ = false;
   std::set<int> told_;  // ranks that have heard of failure_
   TimePoint failure_forgotten_ = TimePoint::max();
   TimePoint next_warning_ = TimePoint::min();

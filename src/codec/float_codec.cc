@@ -70,8 +70,8 @@ Status FloatCodec::CheckDecode(size_t bytes, DataType dtype, size_t count) const
                            NameOf(dtype));
   }
   if (bytes != EncodedBytes(count, dtype)) {
-    return RemoteError("codec {}: {} bytes came for {} elements, which take {}", spec_, bytes, count,
-                       EncodedBytes(count, dtype));
+    return RemoteError("codec {}: {} bytes came for {} elements, which take {}", spec_, bytes,
+                       count, EncodedBytes(count, dtype));
   }
   return {};
 }

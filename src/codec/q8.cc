@@ -3,13 +3,12 @@
 // Codec `q8`: 8-bit codes, one scale byte a block of 32. Formulas: q8_math.h; layout and error:
 // docs/codecs.md.
 
-#include "codec/q8_math.h"
-
 #include <algorithm>
 
 #include "base/checked.h"
 #include "codec/builtin_codecs.h"
 #include "codec/float_codec.h"
+#include "codec/q8_math.h"
 
 namespace thinwire {
 namespace {
@@ -22,14 +21,17 @@ struct Head {
 Result<Head> ParseHead(const std::byte* chunk) {
   const Head head = {LoadLittle<uint16_t>(chunk), chunk[2] == std::byte{1}};
   if (head.top < q8::kMinScale || head.top > q8::kMaxScale) {
-    return RemoteError("codec q8: a chunk's largest scale is {}, outside {} to {}; the bytes are "
-                       "corrupt or of another codec", head.top, q8::kMinScale, q8::kMaxScale);
+    return RemoteError(
+        "codec q8: a chunk's largest scale is {}, outside {} to {}; the bytes are "
+        "corrupt or of another codec",
+        head.top, q8::kMinScale, q8::kMaxScale);
   }
   const bool zero = std::all_of(chunk + 3, chunk + q8::kHeadBytes,
                                 [](std::byte byte) { return byte == std::byte{0}; });
   if (!zero || chunk[2] > std::byte{1}) {
-    return RemoteError("codec q8: a chunk's head sets bits this version does not know; the bytes "
-                       "are corrupt or of another version");
+    return RemoteError(
+        "codec q8: a chunk's head sets bits this version does not know; the bytes "
+        "are corrupt or of another version");
   }
   return head;
 }

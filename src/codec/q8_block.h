@@ -27,8 +27,8 @@ inline __attribute__((always_inline)) __m128i Q8BlockMaxima(const float* x) {
   const __m512i low = _mm512_and_si512(_mm512_loadu_si512(x), mask);
   const __m512i high = _mm512_and_si512(_mm512_loadu_si512(x + 16), mask);
   const __m512i all = _mm512_max_epu32(low, high);
-  const __m256i half = _mm256_max_epu32(_mm512_castsi512_si256(all),
-                                        _mm512_extracti64x4_epi64(all, 1));
+  const __m256i half =
+      _mm256_max_epu32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
   return _mm_max_epu32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
@@ -149,10 +149,10 @@ inline __attribute__((always_inline)) uint32_t Q8BlockMax(const float* x) {
 // maxima[0 .. 3] = the largest magnitudes, as bits, of 4 blocks.
 inline __attribute__((always_inline)) void Q8FourMaxima(const float* x, uint32_t* maxima) {
 #if defined(__AVX2__)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(maxima),
-                   Q8LaneMaxima(Q8BlockMaxima(x), Q8BlockMaxima(x + q8::kBlock),
-                                Q8BlockMaxima(x + 2 * q8::kBlock),
-                                Q8BlockMaxima(x + 3 * q8::kBlock)));
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(maxima),
+      Q8LaneMaxima(Q8BlockMaxima(x), Q8BlockMaxima(x + q8::kBlock),
+                   Q8BlockMaxima(x + 2 * q8::kBlock), Q8BlockMaxima(x + 3 * q8::kBlock)));
 #else
   for (size_t b = 0; b < 4; ++b) maxima[b] = Q8BlockMax(x + b * q8::kBlock);
 #endif

@@ -104,8 +104,8 @@ template <bool kGuarded, bool kAdd>
 void Q8DecodeRun(const int8_t* __restrict codes, float step, size_t size,
                  float* __restrict target) {
   for (size_t i = 0; i < size; ++i) {
-    const float value = kGuarded ? q8::GuardedValue(codes[i], step)
-                                 : q8::Value(static_cast<float>(codes[i]), step);
+    const float value =
+        kGuarded ? q8::GuardedValue(codes[i], step) : q8::Value(static_cast<float>(codes[i]), step);
     target[i] = kAdd ? target[i] + value : value;
   }
 }

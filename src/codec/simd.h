@@ -42,7 +42,8 @@ struct SimdLoops {
 // The loops in use: the widest the machine runs, unless a test forced others.
 const SimdLoops& Simd();
 
-// Every set this machine can run; the first is the plain one. ForceSimd(null) goes back to the best.
+// Every set this machine can run; the first is the plain one. ForceSimd(null) goes back to the
+// best.
 std::span<const SimdLoops* const> SimdAvailable();
 void ForceSimd(const SimdLoops* loops);
 

@@ -70,7 +70,8 @@ class Parser {
   Result<std::string> Name(const char* what) {
     if (!IsLetter(Peek())) return Expected(what);
     const size_t begin = at_;
-    while (at_ < text_.size() && (IsLetter(text_[at_]) || IsDigit(text_[at_]) || text_[at_] == '_')) {
+    while (at_ < text_.size() &&
+           (IsLetter(text_[at_]) || IsDigit(text_[at_]) || text_[at_] == '_')) {
       ++at_;
     }
     return text_.substr(begin, at_ - begin);

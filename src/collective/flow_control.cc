@@ -12,6 +12,7 @@ namespace {
 constexpr double kBurstSeconds = 2e-3;
 constexpr size_t kMinWindowBytes = size_t{4} << 20;
 constexpr double kWindowsPerRoundTrip = 2;
+constexpr size_t kReportsPerWindow = 4;
 
 }  // namespace
 
@@ -43,6 +44,13 @@ void Pacer::Lane::Sent(size_t bytes, double share, TimePoint now) {
 size_t WindowBytes(const Link& there, const Link& back) {
   const double product = there.rate * (there.delay + back.delay);
   return std::max(kMinWindowBytes, static_cast<size_t>(kWindowsPerRoundTrip * product));
+}
+
+Window WindowBetween(const Link& there, const Link& back) {
+  Window window;
+  window.limit = WindowBytes(there, back);
+  window.report_bytes = WindowBytes(back, there) / kReportsPerWindow;
+  return window;
 }
 
 }  // namespace thinwire

@@ -23,6 +23,11 @@ OperationKey KeyOf(const PlanRequest& request, uint64_t sequence) {
   return {OperationKey::Kind::kCollective, -1, sequence};
 }
 
+bool HasRoot(uint8_t operation) {
+  return operation == static_cast<uint8_t>(Operation::kBroadcast) ||
+         operation == static_cast<uint8_t>(Operation::kReduce);
+}
+
 template <typename T>
 std::string Differing(std::string_view what, T theirs, T ours) {
   return fmt::format("{} {} there, {} here", what, theirs, ours);
@@ -39,7 +44,51 @@ std::string_view SafeName(uint8_t value, int names) {
   return value < names ? NameOf(static_cast<Enum>(value)) : std::string_view("unknown");
 }
 
+// What two calls of one sequence number differ in; empty if in nothing.
+std::string Difference(const FrameHeader& theirs, const FrameHeader& ours) {
+  if (theirs.operation != ours.operation) {
+    return Differing("operation", SafeName<Operation>(theirs.operation, kOperations),
+                     SafeName<Operation>(ours.operation, kOperations));
+  }
+  if (theirs.count != ours.count) return Differing("count", theirs.count, ours.count);
+  if (theirs.dtype != ours.dtype) {
+    return Differing("type", SafeName<DataType>(theirs.dtype, kDataTypes),
+                     SafeName<DataType>(ours.dtype, kDataTypes));
+  }
+  if (theirs.reduction != ours.reduction) {
+    return Differing("reduction", SafeName<Reduction>(theirs.reduction, kReductions),
+                     SafeName<Reduction>(ours.reduction, kReductions));
+  }
+  if (theirs.root != ours.root) return Differing("root", theirs.root, ours.root);
+  if (theirs.codec != ours.codec) {
+    return Differing("codec", CodecSpec(theirs.codec), CodecSpec(ours.codec));
+  }
+  if (theirs.algorithm != ours.algorithm) {
+    return Differing("algorithm", SafeName<Algorithm>(theirs.algorithm, kAlgorithms),
+                     SafeName<Algorithm>(ours.algorithm, kAlgorithms));
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string DescribeCall(const FrameHeader& header) {
+  std::string text = fmt::format("{} #{} ({} {}", SafeName<Operation>(header.operation, kOperations),
+                                 header.sequence, header.count,
+                                 SafeName<DataType>(header.dtype, kDataTypes));
+  if (header.operation < kOperations && Reduces(static_cast<Operation>(header.operation))) {
+    text += fmt::format(", {}", SafeName<Reduction>(header.reduction, kReductions));
+  }
+  if (HasRoot(header.operation)) text += fmt::format(", root {}", header.root);
+  return text + ")";
+}
+
+Status CheckSameCall(const FrameHeader& theirs, const FrameHeader& ours) {
+  const std::string difference = Difference(theirs, ours);
+  if (difference.empty()) return {};
+  return InvalidUsage("rank {} and rank {} call {} differently: {}", theirs.source, ours.source,
+                      DescribeCall(ours), difference);
+}
 
 bool Completion::done() const {
   const std::lock_guard lock(mutex_);
@@ -89,7 +138,7 @@ OperationRun::OperationRun(Collective collective, FrameHeader header, const Link
     if (step.verb == Verb::kSend) ++sends_of_[step.slot];
     if (step.peer < 0) continue;
     const Link& there = links.at(plan().rank, step.peer);
-    windows_[step.peer].limit = WindowBytes(there, links.at(step.peer, plan().rank));
+    windows_[step.peer] = WindowBetween(there, links.at(step.peer, plan().rank));
   }
 }
 
@@ -98,11 +147,11 @@ OperationRun::~OperationRun() {
 }
 
 std::string OperationRun::Describe() const {
+  const std::string call = DescribeCall(header_);
   const PlanRequest& request = plan().request;
-  std::string where;
-  if (IsPointToPoint(request.operation)) where = fmt::format(", rank {}", request.root);
-  return fmt::format("{} #{} ({} {}, {}{})", NameOf(request.operation), collective_.sequence,
-                     request.count, NameOf(request.dtype), NameOf(request.reduction), where);
+  if (!IsPointToPoint(request.operation)) return call;
+  return fmt::format("{} {} rank {}", call,
+                     request.operation == Operation::kSend ? "to" : "from", request.root);
 }
 
 const void* OperationRun::InputAt(const Step& step, Item item) const {
@@ -278,38 +327,10 @@ void OperationRun::FinishSend(Item item) {
   Finish(item);
 }
 
-Status OperationRun::CheckSame(const FrameHeader& theirs, int peer) const {
-  std::string what;
-  const FrameHeader& ours = header_;
-  if (theirs.operation != ours.operation) {
-    what = Differing("operation", SafeName<Operation>(theirs.operation, kOperations),
-                     SafeName<Operation>(ours.operation, kOperations));
-  } else if (theirs.count != ours.count) {
-    what = Differing("count", theirs.count, ours.count);
-  } else if (theirs.dtype != ours.dtype) {
-    what = Differing("type", SafeName<DataType>(theirs.dtype, kDataTypes),
-                     SafeName<DataType>(ours.dtype, kDataTypes));
-  } else if (theirs.reduction != ours.reduction) {
-    what = Differing("reduction", SafeName<Reduction>(theirs.reduction, kReductions),
-                     SafeName<Reduction>(ours.reduction, kReductions));
-  } else if (theirs.root != ours.root) {
-    what = Differing("root", theirs.root, ours.root);
-  } else if (theirs.codec != ours.codec) {
-    what = Differing("codec", CodecSpec(theirs.codec), CodecSpec(ours.codec));
-  } else if (theirs.algorithm != ours.algorithm) {
-    what = Differing("algorithm", SafeName<Algorithm>(theirs.algorithm, kAlgorithms),
-                     SafeName<Algorithm>(ours.algorithm, kAlgorithms));
-  } else {
-    return {};
-  }
-  return InvalidUsage("rank {} and rank {} call {} differently: {}", peer, plan().rank, Describe(),
-                      what);
-}
-
 Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoint now) {
   const int peer = message.source();
   const FrameHeader& header = frame.header;
-  TW_TRY(CheckSame(header, peer));
+  TW_TRY(CheckSameCall(header, header_));
   const auto item = progress_.Expected(peer, header.message, header.segment);
   if (!item) {
     return RemoteError("rank {} sent segment {} of message {} of {}, which is not expected", peer,
@@ -330,7 +351,9 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
 }
 
 void OperationRun::Acknowledge(int peer, uint64_t bytes) {
-  Window& window = windows_[peer];
+  const auto found = windows_.find(peer);
+  if (found == windows_.end()) return;
+  Window& window = found->second;
   window.acknowledged = std::clamp(bytes, window.acknowledged, window.sent);
   last_progress_ = Now();
 }

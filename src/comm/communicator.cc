@@ -55,8 +55,8 @@ ShapeOptions ShapeOf(const LinkModel& links) {
 }
 
 Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
-  std::string name = env.transport;
-  if (name == "auto") name = TransportNames().back();  // loopback is first, then better ones
+  const std::string name =
+      env.transport == "auto" ? std::string(TransportNames().front()) : env.transport;
   TransportOptions options;
   options.interface = env.interface;
   TW_ASSIGN(auto transport, MakeTransport(name, options));

@@ -97,7 +97,7 @@ struct TransportOptions {
   std::string interface;  // name of the network interface to use; empty: any
 };
 
-// Transports built in: "loopback", and "ucx" where the build found UCX.
+// Transports built in, the one to prefer first: "ucx" where the build found UCX, "loopback".
 std::vector<std::string_view> TransportNames();
 // Makes the named transport; kInvalidArgument lists the known names.
 Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,

@@ -38,7 +38,7 @@ inline constexpr uint16_t kAnyRank = 0xffff;
 
 struct FrameHeader {
   FrameKind kind = FrameKind::kData;
-  uint8_t codec = 0;          // CodecId of the payload
+  uint8_t codec = 0;  // CodecId of the payload
   uint8_t flags = 0;
   uint64_t communicator = 0;  // hash of the unique id
   uint32_t epoch = 0;         // which life of the communicator

@@ -2,8 +2,11 @@
 #include "bootstrap/rendezvous.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 
 #include "bootstrap/socket.h"
@@ -104,6 +107,26 @@ TEST(RendezvousServerTest, IdNamesAddressesOfThisMachine) {
   ASSERT_FALSE(fields.addresses.empty());
   EXPECT_EQ(AddressText(fields.addresses.back(), 1), "127.0.0.1:1") << "the last resort";
   EXPECT_TRUE(Rendezvous::Join(id.value(), 0, 1, Soon()).ok());
+}
+
+TEST(RendezvousServerTest, SecondIdOnOnePortLeavesTheFirstAlone) {
+  RendezvousServer::Options options;
+  options.host = "127.0.0.1";
+  const Result<UniqueId> first = RendezvousServer::Start(options);
+  ASSERT_TRUE(first.ok());
+  options.port = ParseUniqueId(first.value()).value().port;
+  EXPECT_EQ(RendezvousServer::Start(options).status().code(), Code::kSystem);
+  EXPECT_TRUE(Rendezvous::Join(first.value(), 0, 1, Soon()).ok());
+}
+
+TEST(RendezvousServerTest, ForkedChildEndsAndLeavesTheServerAlone) {
+  const UniqueId id = StartServer();
+  const pid_t child = fork();
+  if (child == 0) std::exit(StartServer() == UniqueId{} ? 1 : 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  for (const auto& rank : JoinRanks(id, 2)) EXPECT_NE(rank, nullptr);
 }
 
 TEST(RendezvousServerTest, InterfaceLimitsTheAddresses) {

@@ -1,13 +1,261 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <ucp/api/ucp.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "transport/pipe_blob.h"
 #include "transport/transport_suite.h"
+
+extern char** environ;
 
 namespace thinwire {
 namespace {
 
 Result<std::unique_ptr<Transport>> MakeUcx(int) { return MakeTransport("ucx", {}); }
+Result<std::unique_ptr<Transport>> MakeUcxOnLo(int) {
+  return MakeTransport("ucx", {.interface = "lo"});
+}
 
-INSTANTIATE_TEST_SUITE_P(Ucx, TransportSuite, testing::Values(TransportCase{"tcp", MakeUcx}),
+INSTANTIATE_TEST_SUITE_P(Ucx, TransportSuite,
+                         testing::Values(TransportCase{"anyInterface", MakeUcx},
+                                         TransportCase{"lo", MakeUcxOnLo}),
                          CaseName);
+
+TEST(UcxTransportTest, AMissingInterfaceIsNamedWithThoseThatExist) {
+  const Status status = MakeTransport("ucx", {.interface = "wan77"}).status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_THAT(status.message(), testing::HasSubstr("wan77"));
+  EXPECT_THAT(status.message(), testing::HasSubstr("lo"));
+}
+
+TEST(UcxTransportTest, SignalHandlersAreNotUcxs) {
+  const auto transport = MakeUcx(1);
+  ASSERT_TRUE(transport.ok());
+  for (const int signal : {SIGSEGV, SIGILL, SIGBUS, SIGFPE}) {
+    struct sigaction action = {};
+    sigaction(signal, nullptr, &action);
+    Dl_info info = {};
+    const void* handler = reinterpret_cast<const void*>(action.sa_handler);
+    if (handler == nullptr || dladdr(handler, &info) == 0)
+      continue;  // default, or not in a library
+    EXPECT_THAT(info.dli_fname, testing::Not(testing::HasSubstr("libucs"))) << "signal " << signal;
+  }
+}
+
+// A child process as rank 1, see ucx_child.cc.
+class Child {
+ public:
+  Child() {
+    int in[2], out[2];
+    EXPECT_EQ(pipe2(in, O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    std::string program = THINWIRE_BINARY_DIR "/tests/ucx_child";
+    char* arguments[] = {program.data(), nullptr};
+    EXPECT_EQ(posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(in[0]);
+    close(out[1]);
+    to_ = in[1];
+    from_ = out[0];
+  }
+  ~Child() {
+    if (pid_ > 0) Kill();
+    close(to_);
+    close(from_);
+  }
+  void Kill() {
+    kill(pid_, SIGKILL);
+    Wait();
+  }
+  int Wait() {
+    int status = -1;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return status;
+  }
+  int to() const { return to_; }
+  int from() const { return from_; }
+
+ private:
+  pid_t pid_ = -1;
+  int to_ = -1;
+  int from_ = -1;
+};
+
+// Rank 0 here, rank 1 in a child.
+class UcxProcessTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = MakeUcx(2);
+    ASSERT_TRUE(made.ok());
+    transport_ = std::move(made).value();
+    const Result<std::string> address = transport_->Address();
+    ASSERT_TRUE(address.ok());
+    ASSERT_TRUE(WriteBlob(child_.to(), address.value()));
+    const std::string addresses[] = {address.value(), ReadBlob(child_.from())};
+    const Status connected = transport_->Connect(0, addresses, Patience());
+    ASSERT_TRUE(connected.ok()) << connected.message();
+  }
+
+  Child child_;
+  std::unique_ptr<Transport> transport_;
+};
+
+TEST_F(UcxProcessTest, AKilledPeerIsReported) {
+  Rank self(0, 2, transport_.get());
+  EXPECT_TRUE(self.SendAndWait(1, Pattern(1, 1000)).ok());
+  EXPECT_TRUE(transport_->PeerStatus(1).ok());
+  child_.Kill();
+  const Status status = self.UntilPeerFails(1);
+  EXPECT_EQ(status.code(), Code::kRemote);
+  EXPECT_THAT(status.message(), testing::HasSubstr("rank 1"));
+}
+
+TEST_F(UcxProcessTest, APeerKilledWithSendsUnderWayIsReportedAndTheyEnd) {
+  const std::vector<std::byte> content = Pattern(1, 4 << 20);
+  std::vector<Request> requests(16);
+  for (Request& request : requests) EXPECT_TRUE(transport_->Send(1, content, &request).ok());
+  child_.Kill();
+  Rank self(0, 2, transport_.get());
+  EXPECT_EQ(self.UntilPeerFails(1).code(), Code::kRemote);
+  self.Until([&] {
+    return std::none_of(requests.begin(), requests.end(), [](auto& r) { return r.pending(); });
+  });
+}
+
+TEST_F(UcxProcessTest, AClosedTransportEndsThePeersLoop) {
+  transport_->Close(Patience());
+  EXPECT_EQ(child_.Wait(), 0);
+}
+
+// A program that speaks UCX to a transport's worker but isn't one of ours.
+class Stranger {
+ public:
+  explicit Stranger(const std::string& address) {
+    ucp_config_t* config = nullptr;
+    EXPECT_EQ(ucp_config_read(nullptr, nullptr, &config), UCS_OK);
+    EXPECT_EQ(ucp_config_modify(config, "TLS", "tcp"), UCS_OK);
+    ucp_params_t params = {};
+    params.field_mask = UCP_PARAM_FIELD_FEATURES;
+    params.features = UCP_FEATURE_AM;
+    EXPECT_EQ(ucp_init(&params, config, &context_), UCS_OK);
+    ucp_config_release(config);
+    ucp_worker_params_t worker_params = {};
+    EXPECT_EQ(ucp_worker_create(context_, &worker_params, &worker_), UCS_OK);
+    const std::string body(UnpackAddress("ucx", address, 0).value());
+    ucp_ep_params_t ep_params = {};
+    ep_params.field_mask =
+        UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
+    ep_params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+    ep_params.address = reinterpret_cast<const ucp_address_t*>(body.data());
+    EXPECT_EQ(ucp_ep_create(worker_, &ep_params, &endpoint_), UCS_OK);
+  }
+  ~Stranger() {
+    ucp_request_param_t param = {};
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+    Finish(ucp_ep_close_nbx(endpoint_, &param), [] {});
+    ucp_worker_destroy(worker_);
+    ucp_cleanup(context_);
+  }
+
+  // Sends and waits until UCX has taken it; `meanwhile` runs over and over.
+  void Send(const std::string& header, const std::string& data, uint32_t flags,
+            const std::function<void()>& meanwhile) {
+    ucp_request_param_t param = {};
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    param.flags = flags;
+    Finish(ucp_am_send_nbx(endpoint_, 0, header.data(), header.size(), data.data(), data.size(),
+                           &param),
+           meanwhile);
+  }
+
+ private:
+  void Finish(ucs_status_ptr_t request, const std::function<void()>& meanwhile) {
+    if (!UCS_PTR_IS_PTR(request)) return;
+    while (ucp_request_check_status(request) == UCS_INPROGRESS) {
+      ucp_worker_progress(worker_);
+      meanwhile();
+    }
+    ucp_request_free(request);
+  }
+
+  ucp_context_h context_ = nullptr;
+  ucp_worker_h worker_ = nullptr;
+  ucp_ep_h endpoint_ = nullptr;
+};
+
+std::string HeaderOf(uint32_t magic, uint32_t kind, uint32_t source) {
+  const uint32_t fields[] = {magic, kind, source, ~(magic ^ source ^ (kind << 24))};
+  return {reinterpret_cast<const char*>(fields), sizeof(fields)};
+}
+
+TEST(UcxTransportTest, MessagesOfStrangersAreDropped) {
+  constexpr uint32_t kMagic = 0x31585754;
+  RunRanks(MakeUcx, 2, [](Rank& self) {
+    if (self.rank() == 1) return self.UntilArrived(1);
+    const Result<std::string> address = self.transport().Address();
+    Stranger stranger(address.value());
+    const auto poll = [&] { self.transport().Poll(&self.arrived); };
+    const std::string good = HeaderOf(kMagic, 0, 1);
+    std::string flipped = good;
+    flipped[8] = static_cast<char>(flipped[8] ^ 4);
+    const std::string bad[] = {"",
+                               "short",
+                               good + "long",
+                               flipped,
+                               HeaderOf(kMagic + 1, 0, 1),
+                               HeaderOf(kMagic, 0, 0),           // oneself
+                               HeaderOf(kMagic, 0, 2),           // out of range
+                               HeaderOf(kMagic, 0, 0xffffffff),  // far out
+                               HeaderOf(kMagic, 99, 1)};
+    for (const std::string& header : bad) {
+      stranger.Send(header, "x", UCP_AM_SEND_FLAG_EAGER, poll);
+      stranger.Send(header, std::string(100000, 'x'), UCP_AM_SEND_FLAG_EAGER, poll);
+      stranger.Send(header, std::string(100000, 'x'), UCP_AM_SEND_FLAG_RNDV, poll);
+    }
+    // The last one is valid, and of one connection: what was before it has been seen.
+    stranger.Send(good, "last", UCP_AM_SEND_FLAG_EAGER, poll);
+    self.UntilArrived(1);
+    ASSERT_EQ(self.arrived.size(), 1u);
+    EXPECT_EQ(Text(self.arrived[0].bytes()), "last");
+    EXPECT_TRUE(self.SendAndWait(1, Pattern(1, 10)).ok());
+  });
+}
+
+TEST(UcxTransportTest, ARendezvousMessageFailsItsPeer) {
+  RunRanks(MakeUcx, 2, [](Rank& self) {
+    if (self.rank() == 1) return self.UntilArrived(1);
+    Stranger stranger(self.transport().Address().value());
+    const auto poll = [&] { self.transport().Poll(&self.arrived); };
+    EXPECT_TRUE(self.SendAndWait(1, Pattern(1, 10)).ok());
+    stranger.Send(HeaderOf(0x31585754, 0, 1), std::string(100000, 'x'), UCP_AM_SEND_FLAG_RNDV,
+                  poll);
+    EXPECT_THAT(self.UntilPeerFails(1).message(), testing::HasSubstr("rendezvous"));
+    EXPECT_TRUE(self.arrived.empty());
+  });
+}
+
+TEST(UcxTransportTest, AMessageThatOutlivesItsTransportKeepsItsBytes) {
+  Message kept;
+  RunRanks(MakeUcx, 2, [&](Rank& self) {
+    if (self.rank() == 0) {
+      EXPECT_TRUE(self.SendAndWait(1, Pattern(1, 100000)).ok());
+    } else {
+      self.UntilArrived(1);
+      kept = std::move(self.arrived[0]);
+    }
+  });
+  EXPECT_TRUE(Text(kept.bytes()) == Text(Pattern(1, 100000)));
+}
 
 }  // namespace
 }  // namespace thinwire

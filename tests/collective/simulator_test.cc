@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The simulator against closed forms, in the regimes where they hold: a one-way latency, V dense
+// bytes, B payload rate (paced), n ranks.
+#include "collective/simulator.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "collective/planner.h"
+#include "wire/frame.h"
+
+namespace thinwire {
+namespace {
+
+constexpr size_t kSegmentBytes = size_t{128} << 10;
+constexpr double kLatency = 0.05;
+constexpr double kRate = 62.5e6;  // 500 Mbit/s
+constexpr double kPayloadRate = kRate * kWireEfficiency * kPaceFactor;
+
+PlanRequest AllReduceOf(int ranks, size_t count) {
+  PlanRequest request;
+  request.ranks = ranks;
+  request.count = count;
+  return request;
+}
+
+Planner PlannerOf(int ranks, double rate = kRate, double latency = kLatency) {
+  return Planner(LinkModel(ranks, Link{rate, latency, 0}), CostModel{}, kSegmentBytes);
+}
+
+struct Case {
+  int ranks;
+  size_t count;
+};
+class ClosedFormTest : public testing::TestWithParam<Case> {
+ protected:
+  double Seconds(Algorithm algorithm) const {
+    const auto [ranks, count] = GetParam();
+    return PlannerOf(ranks).Predict(AllReduceOf(ranks, count), algorithm).seconds;
+  }
+  double n() const { return GetParam().ranks; }
+  double transfer() const { return static_cast<double>(GetParam().count) * 4 / kPayloadRate; }
+  void ExpectWithinTenPercent(double seconds, double form) const {
+    EXPECT_NEAR(seconds / form, 1, 0.1) << seconds << " s against " << form << " s";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Sizes, ClosedFormTest,
+                         testing::Values(Case{2, 1 << 20}, Case{4, 1 << 22}, Case{8, 1 << 22},
+                                         Case{4, 1000}, Case{16, 1 << 20}));
+
+TEST_P(ClosedFormTest, OneShotIsOneHopAndEverythingToEveryone) {
+  ExpectWithinTenPercent(Seconds(Algorithm::kOneShot), kLatency + (n() - 1) * transfer());
+}
+
+TEST_P(ClosedFormTest, SraIsTwoHopsAndTwoSharesOfTheVector) {
+  ExpectWithinTenPercent(Seconds(Algorithm::kSra), 2 * kLatency + 2 * (n() - 1) / n() * transfer());
+}
+
+TEST_P(ClosedFormTest, RingIsTwoHopsForEachNeighbour) {
+  // Segments of a chunk overlap hops: at least the hops, at most hops and transfers in sequence.
+  const double hops = 2 * (n() - 1) * kLatency;
+  const double transfers = 2 * (n() - 1) / n() * transfer();
+  const double seconds = Seconds(Algorithm::kRing);
+  EXPECT_GE(seconds, hops);
+  EXPECT_GE(seconds, transfers);
+  EXPECT_LE(seconds, 1.1 * (hops + transfers));
+}
+
+TEST(SimulatorTest, IsDeterministic) {
+  const Simulation first = PlannerOf(5).Predict(AllReduceOf(5, 100'000), Algorithm::kSra);
+  const Simulation second = PlannerOf(5).Predict(AllReduceOf(5, 100'000), Algorithm::kSra);
+  EXPECT_EQ(first.rank_seconds, second.rank_seconds);
+  EXPECT_EQ(first.wire_bytes, second.wire_bytes);
+}
+
+TEST(SimulatorTest, EveryRankEndsAndTheLastCounts) {
+  const Simulation simulation = PlannerOf(4).Predict(AllReduceOf(4, 1000), Algorithm::kRing);
+  ASSERT_EQ(simulation.rank_seconds.size(), 4u);
+  for (const double seconds : simulation.rank_seconds) {
+    EXPECT_GT(seconds, 0);
+    EXPECT_LE(seconds, simulation.seconds);
+  }
+}
+
+TEST(SimulatorTest, CountsTheBytesOfFrames) {
+  const Simulation simulation = PlannerOf(3).Predict(AllReduceOf(3, 300), Algorithm::kSra);
+  // Two chunks out and two copies of the own sum, a frame each.
+  for (const uint64_t bytes : simulation.wire_bytes) {
+    EXPECT_EQ(bytes, 4 * (kFrameHeaderBytes + 400));
+  }
+}
+
+TEST(SimulatorTest, ReduceSharesTheRootsDownlink) {
+  PlanRequest request = AllReduceOf(4, 1 << 20);
+  request.operation = Operation::kReduce;
+  const double seconds = PlannerOf(4).Predict(request, Algorithm::kDirect).seconds;
+  EXPECT_NEAR(seconds / (kLatency + 3 * (4 << 20) / kPayloadRate), 1, 0.1);
+}
+
+TEST(SimulatorTest, FewerBytesTakeLessTime) {
+  PlanRequest request = AllReduceOf(4, 1 << 20);
+  const double exact = PlannerOf(4).Predict(request, Algorithm::kSra).seconds;
+  request.codec = FindCodec("q8").value();
+  EXPECT_LT(PlannerOf(4).Predict(request, Algorithm::kSra).seconds, exact / 1.7);
+}
+
+TEST(PlannerTest, ChoosesOneHopForShortVectorsAndSraForLongOnes) {
+  Planner planner = PlannerOf(8);
+  const auto choice = [&](size_t count) {
+    return planner.PlanFor(AllReduceOf(8, count), Algorithm::kAuto, 0).value()->algorithm;
+  };
+  EXPECT_EQ(choice(16), Algorithm::kOneShot);
+  EXPECT_EQ(choice(4096), Algorithm::kOneShot);
+  EXPECT_EQ(choice(1 << 24), Algorithm::kSra);
+}
+
+TEST(PlannerTest, AllRanksChooseAlike) {
+  for (const size_t count : {size_t{1}, size_t{50'000}, size_t{400'000}, size_t{3'000'000}}) {
+    std::set<Algorithm> choices;
+    for (int rank = 0; rank < 5; ++rank) {
+      Planner planner = PlannerOf(5);
+      choices.insert(
+          planner.PlanFor(AllReduceOf(5, count), Algorithm::kAuto, rank).value()->algorithm);
+    }
+    EXPECT_EQ(choices.size(), 1u) << count;
+  }
+}
+
+TEST(PlannerTest, UnknownLinksArePlannedForAsTypicalOnes) {
+  Planner planner(LinkModel(8), CostModel{}, kSegmentBytes);
+  EXPECT_EQ(planner.PlanFor(AllReduceOf(8, 16), Algorithm::kAuto, 0).value()->algorithm,
+            Algorithm::kOneShot);
+  EXPECT_EQ(planner.PlanFor(AllReduceOf(8, 1 << 24), Algorithm::kAuto, 0).value()->algorithm,
+            Algorithm::kSra);
+  EXPECT_GE(planner.Predict(AllReduceOf(8, 16), Algorithm::kOneShot).seconds,
+            CostModel{}.unknown_delay);
+}
+
+}  // namespace
+}  // namespace thinwire
