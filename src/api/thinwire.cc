@@ -41,7 +41,7 @@ void Override(const char* value, std::string* target) {
   if (value != nullptr) *target = value;
 }
 void Override(double value, double* target) {
-  if (value >= 0) *target = value;
+  if (value > 0) *target = value;
 }
 
 // The environment, overridden by what `config` sets.

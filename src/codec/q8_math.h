@@ -66,12 +66,9 @@ TW_HOST_DEVICE constexpr uint32_t ScaleFromByte(uint32_t byte, uint32_t top) {
 
 TW_HOST_DEVICE constexpr float Step(uint32_t scale) { return BitCast<float>(scale << 20); }
 
-// 1 / Step(scale) to half a unit in the last place: 8 / (8 + m), one of 8 constants, times 2^-e.
-TW_HOST_DEVICE constexpr float InverseStep(uint32_t scale) {
-  constexpr float kReciprocals[8] = {8.0f / 8,  8.0f / 9,  8.0f / 10, 8.0f / 11,
-                                     8.0f / 12, 8.0f / 13, 8.0f / 14, 8.0f / 15};
-  return BitCast<float>(BitCast<uint32_t>(kReciprocals[scale & 7]) + ((127u - (scale >> 3)) << 23));
-}
+// One correctly rounded division a block: 2^-e times one of the 8 constants 8 / (8 + m), which a
+// kernel may look up instead.
+TW_HOST_DEVICE constexpr float InverseStep(uint32_t scale) { return 1.0f / Step(scale); }
 
 // x / step to the nearest integer, ties to even, in the low bits of the result, in two's
 // complement: the sum's last bit counts ones. `F` is float or a vector of floats.

@@ -12,6 +12,7 @@ namespace {
 constexpr double kWatchSeconds = 0.1;     // how often peers and deadlines are looked at
 constexpr double kLingerSeconds = 1;      // longest wait for the others' goodbyes
 constexpr double kFailedLingerSeconds = 0.2;
+constexpr double kDeviceSeconds = 50e-6;  // how often a device at work is asked
 constexpr double kCloseSeconds = 5;       // longest wait for what was sent to get through
 constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a goodbye
 constexpr size_t kEndedRemembered = 256;
@@ -51,10 +52,6 @@ Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Tr
 Engine::~Engine() {
   if (!Failed()) Abort("the communicator was freed");
   Close();
-  // Messages and frames in flight refer to the transport: they go first.
-  early_.clear();
-  by_key_.clear();
-  runs_.clear();
 }
 
 std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> collectives) {
@@ -65,6 +62,7 @@ std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> 
       completions.push_back(std::make_shared<Completion>());
       if (error_.ok()) {
         submitted_.push_back({std::move(collective), completions.back()});
+        in_flight_.fetch_add(1, std::memory_order_acq_rel);
       } else {
         completions.back()->Set(error_, {});
       }
@@ -89,18 +87,27 @@ void Engine::Abort(const std::string& why) {
   transport_->Wake();
 }
 
-void Engine::Close() {
+std::string Engine::AbortReason() const {
+  const std::lock_guard lock(mutex_);
+  return abort_reason_;
+}
+
+void Engine::StartClose() {
   if (!thread_.joinable()) return;
   closing_.store(true, std::memory_order_release);
   transport_->Wake();
-  thread_.join();
+}
+
+void Engine::Close() {
+  StartClose();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Engine::Loop() {
   while (true) {
     const TimePoint now = Now();
     if (aborting_.exchange(false) && !Failed()) {
-      Fail(InvalidUsage("rank {} aborted: {}", options_.rank, abort_reason_));
+      Fail(InvalidUsage("rank {} aborted: {}", options_.rank, AbortReason()));
     }
     next_send_ = TimePoint::max();
     bool moved = AcceptSubmissions();
@@ -114,12 +121,20 @@ void Engine::Loop() {
     if (now >= next_watch_) Watch(now);
     if (closing_.load(std::memory_order_acquire) && runs_.empty() && MayLeave(now)) break;
     if (moved) continue;
-    transport_->Wait(std::min(next_send_, next_watch_));
+    transport_->Wait(NextLook(now));
     const Duration waited = Now() - now;
     for (const auto& run : runs_) run->AddWait(waited);
   }
   transport_->Close(Now() + FromSeconds(Failed() ? kFailedLingerSeconds : kCloseSeconds));
   sends_.clear();
+  early_.clear();  // messages must go on this thread, before the transport
+}
+
+TimePoint Engine::NextLook(TimePoint now) const {
+  const bool device_busy = std::any_of(runs_.begin(), runs_.end(),
+                                       [](const auto& run) { return run->device_busy(); });
+  const TimePoint look = std::min(next_send_, next_watch_);
+  return device_busy ? std::min(look, now + FromSeconds(kDeviceSeconds)) : look;
 }
 
 bool Engine::AcceptSubmissions() {
@@ -216,20 +231,13 @@ void Engine::ReceiveData(const ParsedFrame& frame, Message message, TimePoint no
     early_[key].push_back(std::move(message));
     return;
   }
-  std::string ours = "has ended here";
-  for (const auto& [ended, text] : ended_) {
-    if (ended == key) ours = "here was " + text;
+  Status wrong = RemoteError("rank {} sent a frame of {}, which has ended here", source,
+                             DescribeCall(frame.header));
+  for (const auto& [ended, ours] : ended_) {
+    if (ended != key) continue;
+    if (const Status same = CheckSameCall(frame.header, ours); !same.ok()) wrong = same;
   }
-  Fail(InvalidUsage(
-      "rank {} and rank {} call operation #{} differently: {} of {} {} there, which {}", source,
-      options_.rank, key.sequence,
-      frame.header.operation < kOperations
-          ? NameOf(static_cast<Operation>(frame.header.operation))
-          : "unknown",
-      frame.header.count,
-      frame.header.dtype < kDataTypes ? NameOf(static_cast<DataType>(frame.header.dtype))
-                                      : "unknown",
-      ours));
+  Fail(wrong);
 }
 
 bool Engine::ComputeAll() {
@@ -243,7 +251,7 @@ bool Engine::ComputeAll() {
       }
       moved |= ran.value();
     }
-    for (const auto& [peer, header] : run->DueCredits()) SendFrame(peer, header, {});
+    for (const auto& [peer, header] : run->DueCredits()) Credit(peer, header);
   }
   return moved;
 }
@@ -317,6 +325,12 @@ void Engine::SendControl(FrameKind kind, int peer, const std::string& text) {
   SendFrame(peer, Header(kind, peer), std::as_bytes(std::span(text)));
 }
 
+void Engine::Credit(int peer, const FrameHeader& header) {
+  if (peer != options_.rank) return SendFrame(peer, header, {});
+  const auto found = by_key_.find(KeyOf(header, OperationKey::Kind::kSend, peer));
+  if (found != by_key_.end()) found->second->Acknowledge(peer, header.count);
+}
+
 void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload) {
   if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
   SendInFlight& send = sends_.emplace_back();
@@ -337,8 +351,9 @@ void Engine::Retire() {
       continue;
     }
     by_key_.erase((*run)->key());
-    ended_.push_back({(*run)->key(), (*run)->Describe()});
+    ended_.push_back({(*run)->key(), (*run)->header()});
     if (ended_.size() > kEndedRemembered) ended_.pop_front();
+    in_flight_.fetch_sub(1, std::memory_order_acq_rel);
     (*run)->End({}, Now());
     run = runs_.erase(run);
   }
@@ -399,6 +414,7 @@ void Engine::Fail(Status status, bool tell_peers) {
     submitted.swap(submitted_);
   }
   failed_.store(true, std::memory_order_release);
+  in_flight_.store(0, std::memory_order_release);
   const TimePoint now = Now();
   for (const auto& run : runs_) run->End(status, now);
   for (const Submission& submission : submitted) submission.completion->Set(status, {});

@@ -50,10 +50,14 @@ class Engine {
   // Hands in operations that start together. Never blocks; refusals come through the completions.
   std::vector<std::shared_ptr<Completion>> Submit(std::vector<Collective> collectives);
 
+  // Some operation has not ended. Any thread.
+  bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
   Status error() const;
   // Fails everything, here and on the other ranks. Any thread, any time.
   void Abort(const std::string& why);
+  // Close, without waiting for its end.
+  void StartClose();
   // Waits for what is in flight, says goodbye, waits a moment for the others', closes the transport,
   // ends the thread. Harmless when repeated.
   void Close();
@@ -77,6 +81,7 @@ class Engine {
   };
 
   void Loop();
+  std::string AbortReason() const;
   bool AcceptSubmissions();
   bool ReceiveAll();
   void ReceiveFrame(Message message, TimePoint now);
@@ -86,6 +91,7 @@ class Engine {
   bool StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now);
   bool ReapSends();
   void SendControl(FrameKind kind, int peer, const std::string& text = "");
+  void Credit(int peer, const FrameHeader& header);
   void SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload);
   void Retire();
   void Watch(TimePoint now);
@@ -94,6 +100,7 @@ class Engine {
   void Fail(Status status, bool tell_peers = true);
   bool Failed() const { return failed_.load(std::memory_order_acquire); }
   bool MayLeave(TimePoint now);
+  TimePoint NextLook(TimePoint now) const;
   FrameHeader Header(FrameKind kind, int peer) const;
   uint64_t& NextSequence(const OperationKey& key) { return next_sequence_[{key.kind, key.peer}]; }
 
@@ -108,6 +115,7 @@ class Engine {
   std::deque<Submission> submitted_;
   Status error_;
   std::string abort_reason_;
+  std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended
   std::atomic<bool> failed_{false};
   std::atomic<bool> aborting_{false};
   std::atomic<bool> closing_{false};
@@ -119,7 +127,7 @@ class Engine {
   std::map<OperationKey, std::vector<Message>> early_;  // frames of operations not handed in yet
   // Sequence after the last one handed in, of collectives and of each direction with each peer.
   std::map<std::pair<OperationKey::Kind, int>, uint64_t> next_sequence_;
-  std::deque<std::pair<OperationKey, std::string>> ended_;  // lately, for error texts
+  std::deque<std::pair<OperationKey, FrameHeader>> ended_;  // lately, for error texts
   std::list<SendInFlight> sends_;
   std::vector<Message> arrived_;
   std::deque<Message> to_self_;

@@ -9,10 +9,6 @@
 namespace thinwire {
 namespace {
 
-bool IsPointToPoint(Operation operation) {
-  return operation == Operation::kSend || operation == Operation::kRecv;
-}
-
 OperationKey KeyOf(const PlanRequest& request, uint64_t sequence) {
   if (request.operation == Operation::kSend) {
     return {OperationKey::Kind::kSend, request.root, sequence};
@@ -147,10 +143,11 @@ OperationRun::~OperationRun() {
 }
 
 std::string OperationRun::Describe() const {
-  const std::string call = DescribeCall(header_);
   const PlanRequest& request = plan().request;
-  if (!IsPointToPoint(request.operation)) return call;
-  return fmt::format("{} {} rank {}", call,
+  FrameHeader header = header_;
+  header.operation = static_cast<uint8_t>(request.operation);
+  if (!IsPointToPoint(request.operation)) return DescribeCall(header);
+  return fmt::format("{} {} rank {}", DescribeCall(header),
                      request.operation == Operation::kSend ? "to" : "from", request.root);
 }
 
@@ -174,10 +171,9 @@ Result<bool> OperationRun::Compute() {
   const double seconds = ToSeconds(Now() - start);
   (*verb == Verb::kEncode ? figures_.encode_seconds : figures_.decode_seconds) += seconds;
   if (ticket == kDoneTicket) {
-    Finish(item);
+    TW_TRY(FinishCompute(item));
   } else {
     device_work_.push_back({ticket, item});
-    ++devices_busy_;
   }
   return true;
 }
@@ -192,8 +188,7 @@ Result<bool> OperationRun::PollDevice() {
       continue;
     }
     device_work_.erase(device_work_.begin() + static_cast<std::ptrdiff_t>(i));
-    --devices_busy_;
-    Finish(item);
+    TW_TRY(FinishCompute(item));
     moved = true;
   }
   return moved;
@@ -211,11 +206,8 @@ Result<Ticket> OperationRun::Start(Item item) {
       Slot& slot = NewStaging(step, item);
       slot.unsent = sends_of_[step.slot];
       if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
-      TW_ASSIGN(const Ticket ticket,
-                device_->Encode(*request.codec, InputAt(step, item), request.dtype, count,
-                                slot.staging + kFrameHeaderBytes));
-      if (collective_.measure_error) TW_TRY(Measure(step, item, slot));
-      return ticket;
+      return device_->Encode(*request.codec, InputAt(step, item), request.dtype, count,
+                             slot.staging + kFrameHeaderBytes);
     }
     case Verb::kReduce:
       return StartReduce(step, item);
@@ -258,11 +250,20 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
   return device_->Reduce(pass);
 }
 
-Status OperationRun::Measure(const Step& step, Item item, const Slot& slot) {
+Status OperationRun::FinishCompute(Item item) {
+  if (collective_.measure_error && plan().steps[item.step].verb == Verb::kEncode) {
+    TW_TRY(Measure(item));
+  }
+  Finish(item);
+  return {};
+}
+
+Status OperationRun::Measure(Item item) {
+  const Step& step = plan().steps[item.step];
   const PlanRequest& request = plan().request;
   TW_ASSIGN(const SquaredError error,
             MeasureError(*request.codec, InputAt(step, item), request.dtype, CountOf(item),
-                         slot.payload()));
+                         slots_.at({step.slot, item.segment}).payload()));
   figures_.error.error += error.error;
   figures_.error.energy += error.energy;
   figures_.error_measured = true;

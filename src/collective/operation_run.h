@@ -77,6 +77,11 @@ struct OperationKey {
   auto operator<=>(const OperationKey&) const = default;
 };
 
+// "all_reduce #12 (1024 float, sum)", of a data frame's header, for errors.
+std::string DescribeCall(const FrameHeader& header);
+// kInvalidUsage says what two ranks' calls of one sequence number differ in.
+Status CheckSameCall(const FrameHeader& theirs, const FrameHeader& ours);
+
 class OperationRun {
  public:
   using SlotSegment = std::pair<SlotId, uint32_t>;
@@ -90,9 +95,12 @@ class OperationRun {
 
   const OperationKey& key() const { return key_; }
   const Plan& plan() const { return *collective_.plan; }
+  const FrameHeader& header() const { return header_; }
   Progress& progress() { return progress_; }
-  bool done() const { return progress_.done() && devices_busy_ == 0; }
-  // "all_reduce #12 (1024 float, sum)", for errors.
+  bool done() const { return progress_.done(); }
+  // Work was given to the device that has not finished.
+  bool device_busy() const { return !device_work_.empty(); }
+  // The call and, for a send or receive, the peer; for errors.
   std::string Describe() const;
 
   // Runs one ready computing item, if any. True if it did.
@@ -131,11 +139,11 @@ class OperationRun {
 
   Result<Ticket> Start(Item item);
   Result<Ticket> StartReduce(const Step& step, Item item);
-  Status Measure(const Step& step, Item item, const Slot& slot);
+  Status FinishCompute(Item item);
+  Status Measure(Item item);
   Slot& NewStaging(const Step& step, Item item);
   void Finish(Item item);
   void Release(SlotSegment slot);
-  Status CheckSame(const FrameHeader& theirs, int peer) const;
   const void* InputAt(const Step& step, Item item) const;
   void* OutputAt(const Step& step, Item item) const;
   size_t CountOf(Item item) const {
@@ -152,7 +160,6 @@ class OperationRun {
   std::map<int, Window> windows_;       // by peer
   std::vector<SlotSegment> unread_;     // scratch
   std::vector<std::pair<Ticket, Item>> device_work_;
-  size_t devices_busy_ = 0;
   std::vector<uint32_t> sends_of_;      // sends that read each slot
   size_t staged_bytes_ = 0;             // encoded and not yet sent to all
   RunFigures figures_;

@@ -28,6 +28,14 @@ inline constexpr int kAlgorithms = 5;
 std::string_view NameOf(Algorithm algorithm);
 std::optional<Algorithm> AlgorithmFromName(std::string_view name);
 
+inline bool IsPointToPoint(Operation operation) {
+  return operation == Operation::kSend || operation == Operation::kRecv;
+}
+inline bool Reduces(Operation operation) {
+  return operation == Operation::kAllReduce || operation == Operation::kReduceScatter ||
+         operation == Operation::kReduce;
+}
+
 // What a plan is a function of, besides the links. Equal on all ranks of a collective.
 struct PlanRequest {
   Operation operation = Operation::kAllReduce;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "collective/algorithms.h"
+#include "wire/frame.h"
 
 namespace thinwire {
 namespace {
@@ -13,10 +14,12 @@ namespace {
 constexpr size_t kCachedPlans = 512;
 // The choice between algorithms doesn't need the last segment: fewer make it quick for many ranks.
 constexpr size_t kSegmentsSimulated = 16;
+// Segments are rounded up to whole chunks of the codec, which are far smaller than the other half.
+constexpr size_t kMaxSegmentBytes = kMaxPayloadBytes / 2;
 
 bool IsEmpty(const PlanRequest& request) {
   return request.count == 0 && request.operation != Operation::kBarrier &&
-         request.operation != Operation::kSend && request.operation != Operation::kRecv;
+         !IsPointToPoint(request.operation);
 }
 
 size_t OutputElements(const PlanRequest& request) {
@@ -25,6 +28,11 @@ size_t OutputElements(const PlanRequest& request) {
 }
 
 }  // namespace
+
+Planner::Planner(LinkModel links, CostModel costs, size_t segment_bytes)
+    : links_(std::move(links)),
+      costs_(costs),
+      segment_bytes_(std::min(segment_bytes, kMaxSegmentBytes)) {}
 
 std::vector<Algorithm> Planner::Candidates(Operation operation) {
   if (operation == Operation::kAllReduce) {
@@ -37,9 +45,7 @@ Plan Planner::Make(const PlanRequest& request, Algorithm algorithm, int rank,
                    size_t segment_bytes) const {
   PlanBuilder builder(request, algorithm, rank);
   if (IsEmpty(request)) return std::move(builder).Build(segment_bytes);
-  const bool to_itself = request.operation == Operation::kSend ||
-                         request.operation == Operation::kRecv;
-  if (request.ranks == 1 && !to_itself) {
+  if (request.ranks == 1 && !IsPointToPoint(request.operation)) {
     builder.Copy(0, 0, OutputElements(request));
     return std::move(builder).Build(segment_bytes);
   }

@@ -20,8 +20,8 @@ namespace thinwire {
 
 class Planner {
  public:
-  Planner(LinkModel links, CostModel costs, size_t segment_bytes)
-      : links_(std::move(links)), costs_(costs), segment_bytes_(segment_bytes) {}
+  // `segment_bytes`: wire bytes a segment aims at, as far as one frame can carry them.
+  Planner(LinkModel links, CostModel costs, size_t segment_bytes);
 
   // Algorithms that can do the operation, best known first; never empty.
   static std::vector<Algorithm> Candidates(Operation operation);

@@ -2,6 +2,7 @@
 #include "comm/communicator.h"
 
 #include <cstdlib>
+#include <limits>
 #include <set>
 
 #include "base/checked.h"
@@ -36,6 +37,7 @@ class Registry {
   void CloseAll() {
     const std::lock_guard lock(mutex_);
     for (Communicator* communicator : live_) communicator->Leave();
+    for (Communicator* communicator : live_) communicator->Close();
   }
   std::mutex mutex_;
   std::set<Communicator*> live_;
@@ -73,10 +75,6 @@ bool NeedsSend(const Call& call, int rank) {
 bool NeedsRecv(const Call& call, int rank) {
   if (call.operation == Operation::kSend || call.operation == Operation::kBarrier) return false;
   return call.operation != Operation::kReduce || rank == call.root;
-}
-
-bool IsPointToPoint(Operation operation) {
-  return operation == Operation::kSend || operation == Operation::kRecv;
 }
 
 }  // namespace
@@ -154,7 +152,8 @@ Status Communicator::CheckArguments(const Call& call) const {
                         NameOf(call.operation), rank_);
   }
   const auto bytes = CheckedMultiply(call.count, SizeOf(call.dtype));
-  if (!bytes || !CheckedMultiply(*bytes, static_cast<size_t>(ranks_))) {
+  const auto all = bytes ? CheckedMultiply(*bytes, static_cast<size_t>(ranks_)) : std::nullopt;
+  if (!all || *all > static_cast<size_t>(std::numeric_limits<std::ptrdiff_t>::max())) {
     return InvalidArgument("{}: a count of {} {} is more than memory can hold",
                            NameOf(call.operation), call.count, NameOf(call.dtype));
   }
@@ -228,8 +227,8 @@ std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& s
 }
 
 void Communicator::Leave() {
-  engine_->Abort("the process ended without destroying its communicator");
-  engine_->Close();
+  if (engine_->busy()) engine_->Abort("the process ended without destroying its communicator");
+  engine_->StartClose();
 }
 
 void Communicator::AddToStatistics(const Plan& plan, const RunFigures& figures) {

@@ -73,7 +73,8 @@ class Communicator {
   void Abort(const std::string& why) { engine_->Abort(why); }
   // Leaves in good order. No calls afterwards.
   void Close() { engine_->Close(); }
-  // For a process that ends: goodbye if nothing is in flight, else gives up; never hangs.
+  // For a process that ends, before Close: gives up what is in flight, so that Close doesn't wait
+  // for it, and begins to say goodbye.
   void Leave();
 
   Statistics StatisticsOf(Operation operation) const;

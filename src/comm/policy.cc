@@ -8,11 +8,6 @@
 namespace thinwire {
 namespace {
 
-bool Reduces(Operation operation) {
-  return operation == Operation::kAllReduce || operation == Operation::kReduceScatter ||
-         operation == Operation::kReduce;
-}
-
 // Both ends of a pair must choose alike, so "send" and "recv" name the same thing.
 Operation Canonical(Operation operation) {
   return operation == Operation::kRecv ? Operation::kSend : operation;

@@ -82,7 +82,7 @@ Element Apply(DataType dtype, Reduction op, Element a, Element b) {
     switch (op) {
       case Reduction::kProd:
         return {0, Wrapped(dtype, static_cast<Wide128>(static_cast<Unsigned128>(a.integer) *
-                                                    static_cast<Unsigned128>(b.integer)))};
+                                                       static_cast<Unsigned128>(b.integer)))};
       case Reduction::kMin:
         return {0, std::min(a.integer, b.integer)};
       case Reduction::kMax:

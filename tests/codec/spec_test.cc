@@ -39,7 +39,7 @@ TEST(SpecTest, KeepsThePartsAndTheirPositions) {
   EXPECT_EQ(spec->arguments[1].position, 7u);
   EXPECT_EQ(std::get<CodecSpec>(spec->arguments[1].value).name, "q4");
   ASSERT_EQ(spec->modifiers.size(), 1u);
-  EXPECT_EQ(spec->modifiers[0].position, 11u);
+  EXPECT_EQ(spec->modifiers[0].position, 10u);
 }
 
 TEST(SpecTest, ErrorsNameThePosition) {
@@ -85,7 +85,7 @@ TEST(RegistryTest, UnknownNamesGetASuggestionAndTheList) {
 
 TEST(RegistryTest, ArgumentsAndModifiersNobodyTakesAreErrors) {
   EXPECT_THAT(FindCodec("q8(3)").status().message(), HasSubstr("position 4"));
-  EXPECT_THAT(FindCodec("q8+ef").status().message(), HasSubstr("'+ef' (position 4)"));
+  EXPECT_THAT(FindCodec("q8+ef").status().message(), HasSubstr("'+ef' (position 3)"));
   EXPECT_FALSE(FindCodec("raw(q8)").ok());
 }
 
