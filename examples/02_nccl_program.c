@@ -75,10 +75,10 @@ static void write_id(const char* path, const ncclUniqueId* id) {
 }
 
 static void read_id(const char* path, ncclUniqueId* id) {
+  const struct timespec pause = {0, 10 * 1000 * 1000};
   const time_t give_up = time(NULL) + 60;
   FILE* file = NULL;
-  while ((file = fopen(path, "rb")) == NULL && time(NULL) < give_up) {
-  }
+  while ((file = fopen(path, "rb")) == NULL && time(NULL) < give_up) nanosleep(&pause, NULL);
   if (file == NULL || fread(id, sizeof(*id), 1, file) != 1) {
     perror(path);
     exit(1);

@@ -144,12 +144,12 @@ double MeasureGoodput(const EmulatedNetwork& network, int64_t round_trip_ns, dou
 int RunCheck(const LabOptions& options) {
   const Link link = options.network.links.at(0, 1);
   EmulatedNetwork network(options.network);
-  const int64_t set_ns = 2 * link.delay_ns;
+  const int64_t set_ns = 2 * FromSeconds(link.delay).count();
   const int64_t round_trip_ns = MeasureRoundTrip(network, set_ns);
   const double goodput = MeasureGoodput(network, round_trip_ns, options.check_seconds);
   const ForwarderStats& stats = network.Stop();
 
-  const auto rate = static_cast<double>(link.rate_bps);
+  const double rate = link.rate * 8;
   const double ideal = rate * (options.network.mtu - kIpTcpHeader) / options.network.mtu;
   const bool rtt_ok = std::abs(round_trip_ns - set_ns) <= kRttToleranceNs;
   // With loss, goodput is a matter of congestion control, not of the emulation.

@@ -3,6 +3,7 @@
 #include "emulated_network.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace thinwire::lab {
 namespace {
@@ -14,13 +15,13 @@ constexpr double kSuperPacketSeconds = 1e-3;
 // A super-packet arrives as one, so it should take no more than about a millisecond on the wire of
 // the narrowest link it may take.
 int64_t SuperPacketLimit(const NetworkOptions& options, int rank) {
-  const LinkMatrix& links = options.links;
-  uint64_t rate = UINT64_MAX;
+  const LinkModel& links = options.links;
+  double rate = std::numeric_limits<double>::infinity();
   for (int other = 0; other < links.ranks(); ++other) {
     if (other == rank) continue;
-    rate = std::min({rate, links.at(rank, other).rate_bps, links.DownlinkRate(other)});
+    rate = std::min({rate, links.at(rank, other).rate, links.downlink(other)});
   }
-  auto limit = static_cast<int64_t>(static_cast<double>(rate) / 8 * kSuperPacketSeconds);
+  auto limit = static_cast<int64_t>(std::min(rate * kSuperPacketSeconds, 1e9));
   // Nor should it fill a small queue by itself.
   if (options.queue_bytes != 0) {
     limit = std::min(limit, static_cast<int64_t>(options.queue_bytes / 4));
@@ -32,7 +33,7 @@ int64_t SuperPacketLimit(const NetworkOptions& options, int rank) {
 // sender in start-up sends nearly three times what fits, and keeps what was acknowledged behind a
 // loss. With less, BBR takes its own buffer for an idle program and stays in start-up for good.
 int64_t SocketBuffer(const NetworkOptions& options) {
-  const uint64_t fill = options.links.MaxBandwidthDelay();
+  const auto fill = static_cast<uint64_t>(options.links.max_bandwidth_delay());
   return std::max(kLeastSocketBuffer,
                   static_cast<int64_t>(8 * (fill + std::max(fill, options.queue_bytes))));
 }

@@ -11,12 +11,12 @@
 
 #include "emulated_host.h"
 #include "forwarder.h"
-#include "link_file.h"
+#include "collective/link_model.h"
 
 namespace thinwire::lab {
 
 struct NetworkOptions {
-  LinkMatrix links;
+  LinkModel links{2};
   uint64_t queue_bytes = 0;  // 0: max(rate x round trip, 256 KB)
   int mtu = 1500;
   std::string congestion;  // empty: the system's default

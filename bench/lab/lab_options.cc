@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <optional>
 
-#include "link_units.h"
+#include "base/clock.h"
+#include "base/units.h"
 
 namespace thinwire::lab {
 namespace {
@@ -31,10 +31,13 @@ struct Texts {
 };
 
 template <typename T>
-T Must(const std::optional<T>& value, const char* flag, const std::string& text,
-       const char* example) {
-  if (value) return *value;
-  throw LabError(fmt::format("bad {} '{}': write it like {}", flag, text, example), kExitUsage);
+T Must(Result<T> value, const char* flag) {
+  if (value.ok()) return std::move(value).value();
+  throw LabError(value.status().WithContext(flag).message(), kExitUsage);
+}
+
+int64_t Nanoseconds(Result<double> seconds, const char* flag) {
+  return FromSeconds(Must(std::move(seconds), flag)).count();
 }
 
 void AddLinkFlags(CLI::App* app, Texts* texts, LabOptions* options) {
@@ -93,30 +96,27 @@ void AddCommands(CLI::App* app, Texts* texts, LabOptions* options) {
 
 void ApplyLinks(const Texts& texts, LabOptions* options) {
   if (!texts.matrix.empty()) {
-    std::string error;
-    const auto links = ReadLinkFile(texts.matrix, texts.ranks, &error);
-    if (!links) throw LabError(error, kExitUsage);
-    options->network.links = *links;
     options->link_text = "file=" + std::filesystem::absolute(texts.matrix).string();
+    options->network.links = Must(LinkModel::Parse(options->link_text, texts.ranks), "--matrix");
     return;
   }
   Link link;
-  link.rate_bps = Must(ParseRate(texts.rate), "--rate", texts.rate, "500mbit");
-  link.delay_ns = Must(ParseDuration(texts.delay), "--delay", texts.delay, "20ms");
-  link.loss = Must(ParseLoss(texts.loss), "--loss", texts.loss, "0.1%");
-  options->network.links = LinkMatrix(texts.ranks, link);
-  options->link_text =
-      fmt::format("rate={},delay={}", FormatRate(link.rate_bps), FormatDuration(link.delay_ns));
+  link.rate = Must(ParseRate(texts.rate), "--rate");
+  link.delay = Must(ParseSeconds(texts.delay), "--delay");
+  link.loss = Must(ParseLoss(texts.loss), "--loss");
+  if (link.rate == 0) throw LabError("--rate: a rate of 0 lets nothing through", kExitUsage);
+  options->network.links = LinkModel(texts.ranks, link);
+  options->link_text = fmt::format("rate={},delay={}", texts.rate, texts.delay);
 }
 
 void Apply(const Texts& texts, LabOptions* options) {
   ApplyLinks(texts, options);
   if (!texts.queue.empty()) {
-    options->network.queue_bytes = Must(ParseBytes(texts.queue), "--queue", texts.queue, "256k");
+    options->network.queue_bytes = Must(ParseBytes(texts.queue), "--queue");
   }
   SuperviseOptions& supervise = options->supervise;
-  supervise.grace_ns = Must(ParseDuration(texts.grace), "--grace", texts.grace, "10s");
-  supervise.timeout_ns = Must(ParseDuration(texts.timeout), "--timeout", texts.timeout, "60s");
+  supervise.grace_ns = Nanoseconds(ParseSeconds(texts.grace), "--grace");
+  supervise.timeout_ns = Nanoseconds(ParseSeconds(texts.timeout), "--timeout");
   supervise.prefix = !texts.no_prefix;
   if (texts.only >= texts.ranks) {
     throw LabError(fmt::format("--only {}, but there are only {} ranks", texts.only, texts.ranks),

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace thinwire::lab {
 namespace {
 
@@ -34,8 +36,8 @@ TrainTimes TrainTimes::Part(int first, int count, int packets) const {
   return {head + span * first / (packets - 1), head + span * last / (packets - 1)};
 }
 
-Serializer::Serializer(uint64_t rate_bps, uint64_t queue_bytes)
-    : ns_per_byte_(8e9 / static_cast<double>(rate_bps)),
+Serializer::Serializer(double bytes_per_second, uint64_t queue_bytes)
+    : ns_per_byte_(1e9 / bytes_per_second),
       queue_bytes_(static_cast<double>(queue_bytes)) {}
 
 // Rounded up, so that times of consecutive packets strictly increase.
@@ -75,24 +77,24 @@ int Serializer::Send(const TrainSize& size, const TrainTimes& in, TrainTimes* ou
   return count;
 }
 
-LinkScheduler::LinkScheduler(const LinkMatrix& links, uint64_t queue_bytes, uint64_t seed)
-    : min_delay_ns_(links.MinDelay()) {
-  const uint64_t queue =
-      queue_bytes != 0 ? queue_bytes : std::max(kSmallestQueue, links.MaxBandwidthDelay());
+LinkScheduler::LinkScheduler(const LinkModel& links, uint64_t queue_bytes, uint64_t seed)
+    : min_delay_ns_(FromSeconds(links.min_delay()).count()) {
+  const auto product = static_cast<uint64_t>(links.max_bandwidth_delay());
+  const uint64_t queue = queue_bytes != 0 ? queue_bytes : std::max(kSmallestQueue, product);
   const int ranks = links.ranks();
   pairs_.resize(static_cast<size_t>(ranks) * static_cast<size_t>(ranks));
   for (int rank = 0; rank < ranks; ++rank) {
-    uplinks_.emplace_back(std::max<uint64_t>(links.UplinkRate(rank), 1), queue);
-    downlinks_.emplace_back(std::max<uint64_t>(links.DownlinkRate(rank), 1), queue);
+    uplinks_.emplace_back(std::max(links.uplink(rank), 1.0), queue);
+    downlinks_.emplace_back(std::max(links.downlink(rank), 1.0), queue);
   }
   for (int from = 0; from < ranks; ++from) {
     for (int to = 0; to < ranks; ++to) {
       if (from == to) continue;
       const Link& link = links.at(from, to);
       Pair& pair = PairOf(from, to);
-      pair.serializer = Serializer(link.rate_bps, queue);
-      pair.narrower = link.rate_bps < links.UplinkRate(from);
-      pair.delay_ns = link.delay_ns;
+      pair.serializer = Serializer(link.rate, queue);
+      pair.narrower = link.rate < links.uplink(from);
+      pair.delay_ns = FromSeconds(link.delay).count();
       pair.log_keep = std::log1p(-link.loss);
       pair.random_state = seed * 0x2545f4914f6cdd1dU + static_cast<uint64_t>(from * ranks + to);
       DrawNextLoss(&pair);

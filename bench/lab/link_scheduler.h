@@ -15,7 +15,7 @@
 #include <optional>
 #include <vector>
 
-#include "link_file.h"
+#include "collective/link_model.h"
 
 namespace thinwire::lab {
 
@@ -50,7 +50,7 @@ struct TrainTimes {
 class Serializer {
  public:
   Serializer() = default;
-  Serializer(uint64_t rate_bps, uint64_t queue_bytes);
+  Serializer(double bytes_per_second, uint64_t queue_bytes);
 
   // Sends a train that arrives as `in`. Returns how many of its packets found room (the first
   // ones) and sets `out` to when those have been sent.
@@ -85,7 +85,7 @@ class LinkScheduler {
  public:
   // queue_bytes 0 means the default, max(rate x round trip, 256 KB), for each queue. The seed fixes
   // which packets of a pair are lost, whatever other pairs do.
-  LinkScheduler(const LinkMatrix& links, uint64_t queue_bytes, uint64_t seed);
+  LinkScheduler(const LinkModel& links, uint64_t queue_bytes, uint64_t seed);
 
   // `from` sends a train to `to`, at a time not before that of any earlier call.
   void Offer(int64_t now, int from, int to, const TrainSize& size, std::shared_ptr<void> cargo);

@@ -40,6 +40,7 @@ Result<double> Parse(std::string_view text, std::span<const Unit> units, std::st
     if (*c != ' ') suffix += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
   }
   if (error == std::errc() && std::isfinite(number) && number >= 0) {
+    if (number == 0 && suffix.empty()) return 0.0;  // nothing is nothing in any unit
     for (const Unit& unit : units) {
       if (unit.name == suffix) return number * unit.factor;
     }
@@ -71,7 +72,6 @@ Result<double> ParseSeconds(std::string_view text) { return Parse(text, kTimeUni
 Result<double> ParseRate(std::string_view text) { return Parse(text, kRateUnits, "rate"); }
 
 Result<double> ParseLoss(std::string_view text) {
-  if (text == "0") return 0.0;
   constexpr std::array<Unit, 1> kPercent = {{{"%", 0.01}}};
   TW_ASSIGN(const double loss, Parse(text, kPercent, "loss"));
   if (loss >= 1) return InvalidArgument("a loss of '{}' lets nothing through", text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Quantities as people write them: "64M", "1.5GiB", "500mbit", "20ms", "0.1%".
+// Quantities as people write them: "64M", "1.5GiB", "500mbit", "20ms", "0.1%". A bare 0 needs no unit.
 
 #ifndef THINWIRE_BASE_UNITS_H_
 #define THINWIRE_BASE_UNITS_H_
@@ -21,7 +21,7 @@ Result<double> ParseSeconds(std::string_view text);
 // Bytes per second: a number with bit, kbit, mbit or gbit (decimal, bits per second).
 Result<double> ParseRate(std::string_view text);
 
-// A probability below 1: a percentage such as "0.1%", or "0" (a bare 0.1 could mean either).
+// A probability below 1, as a percentage such as "0.1%" (a bare 0.1 could mean either).
 Result<double> ParseLoss(std::string_view text);
 
 // "64 MiB", "1 KiB", "100 B".

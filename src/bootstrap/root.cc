@@ -49,21 +49,20 @@ void Root::Run(int stop_fd) {
 
 void Root::PollOnce(int stop_fd, bool* stop) {
   const bool accepting = listener_.open() && Now() >= accept_again_;
-  std::vector<pollfd> polled = {{stop_fd, POLLIN, 0},
-                                {accepting ? listener_.get() : -1, POLLIN, 0}};
+  polled_ = {{stop_fd, POLLIN, 0}, {accepting ? listener_.get() : -1, POLLIN, 0}};
   for (const auto& peer : peers_) {
     const int events = POLLIN | (peer->unsent.empty() ? 0 : POLLOUT);
-    polled.push_back({peer->fd.get(), static_cast<short>(events), 0});
+    polled_.push_back({peer->fd.get(), static_cast<short>(events), 0});
   }
-  if (poll(polled.data(), polled.size(), PollTimeout(NextDeadline())) <= 0) return;
-  *stop = polled[0].revents != 0;
-  // Handlers close peers and never remove any, so the order of peers_ is that of `polled`.
-  for (size_t i = 2; i < polled.size(); ++i) {
+  if (poll(polled_.data(), polled_.size(), PollTimeout(NextDeadline())) <= 0) return;
+  *stop = polled_[0].revents != 0;
+  // Handlers close peers and never remove any, so the order of peers_ is that of polled_.
+  for (size_t i = 2; i < polled_.size(); ++i) {
     Peer& peer = *peers_[i - 2];
-    if ((polled[i].revents & POLLOUT) != 0 && peer.fd.open()) Flush(peer);
-    if ((polled[i].revents & ~POLLOUT) != 0 && peer.fd.open()) Receive(peer);
+    if ((polled_[i].revents & POLLOUT) != 0 && peer.fd.open()) Flush(peer);
+    if ((polled_[i].revents & ~POLLOUT) != 0 && peer.fd.open()) Receive(peer);
   }
-  if (polled[1].revents != 0 && listener_.open()) AcceptAll();
+  if (polled_[1].revents != 0 && listener_.open()) AcceptAll();
 }
 
 void Root::AcceptAll() {

@@ -90,6 +90,7 @@ class Root {
   TimePoint accept_again_ = TimePoint::min();
   Secret secret_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::vector<pollfd> polled_;  // the stop event, the listener, then as peers_
   int nranks_ = 0;              // 0 until the first joiner has said
   std::vector<Peer*> members_;  // by rank; null where nobody has joined
   int round_ = 0;               // 0 gathers the ranks, others are exchanges

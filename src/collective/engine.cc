@@ -50,7 +50,8 @@ Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Tr
 }
 
 Engine::~Engine() {
-  if (!Failed()) Abort("the communicator was freed");
+  if (!thread_.joinable()) return;
+  Abort("the communicator was freed");
   Close();
 }
 

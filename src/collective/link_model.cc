@@ -121,7 +121,7 @@ Result<LinkModel> LinkModel::ParseLines(std::string_view lines, int ranks) {
   for (int from = 0; from < ranks; ++from) {
     for (int to = 0; to < ranks; ++to) {
       if (from != to && model.at(from, to).rate == 0) {
-        return InvalidArgument("no line for the pair {} {}", from, to);
+        return InvalidArgument("the pair {} {} has no line, or a rate of 0", from, to);
       }
     }
   }
@@ -139,6 +139,27 @@ double LinkModel::uplink(int rank) const {
     if (to != rank) rate = std::max(rate, at(rank, to).rate);
   }
   return rate;
+}
+
+double LinkModel::min_delay() const {
+  double least = ranks_ > 1 ? at(0, 1).delay : 0;
+  for (int from = 0; from < ranks_; ++from) {
+    for (int to = 0; to < ranks_; ++to) {
+      if (from != to) least = std::min(least, at(from, to).delay);
+    }
+  }
+  return least;
+}
+
+double LinkModel::max_bandwidth_delay() const {
+  double most = 0;
+  for (int from = 0; from < ranks_; ++from) {
+    for (int to = 0; to < ranks_; ++to) {
+      if (from == to) continue;
+      most = std::max(most, at(from, to).rate * (at(from, to).delay + at(to, from).delay));
+    }
+  }
+  return most;
 }
 
 double LinkModel::downlink(int rank) const {

@@ -46,6 +46,8 @@ class LinkModel {
   // What a host can send or receive over all its peers together: the best of its pairs; 0: unknown.
   double uplink(int rank) const;
   double downlink(int rank) const;
+  double min_delay() const;
+  double max_bandwidth_delay() const;  // largest rate x round trip of a pair, in bytes
 
  private:
   static Result<LinkModel> ParseLines(std::string_view lines, int ranks);

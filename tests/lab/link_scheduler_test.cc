@@ -11,14 +11,15 @@
 namespace thinwire::lab {
 namespace {
 
-constexpr uint64_t kRate = 8'000'000;
+constexpr double kRate = 1e6;  // bytes a second
 constexpr int64_t kByteNs = 1000;
 constexpr int64_t kMs = 1'000'000;
+constexpr double kDelaySeconds = 20e-3;
 constexpr int64_t kDelay = 20 * kMs;
 constexpr int64_t kForever = INT64_MAX / 4;
 
 LinkScheduler Uniform(int ranks, double loss = 0, uint64_t queue = 0, uint64_t seed = 1) {
-  return LinkScheduler(LinkMatrix(ranks, Link{kRate, kDelay, loss}), queue, seed);
+  return LinkScheduler(LinkModel(ranks, Link{kRate, kDelaySeconds, loss}), queue, seed);
 }
 
 std::vector<Delivery> Take(LinkScheduler* scheduler, int64_t now = kForever) {
@@ -95,8 +96,8 @@ TEST(LinkScheduler, DirectionsDoNotShare) {
 }
 
 TEST(LinkScheduler, ASlowPairIsANarrowerStretch) {
-  LinkMatrix links(3, Link{kRate, kDelay, 0});
-  links.at(0, 1).rate_bps = kRate / 4;
+  LinkModel links(3, Link{kRate, kDelaySeconds, 0});
+  links.at(0, 1).rate = kRate / 4;
   LinkScheduler scheduler(links, 10'000'000, 1);
   for (int i = 0; i < 10; ++i) {
     scheduler.Offer(0, 0, 1, Packets(10), nullptr);
@@ -148,10 +149,10 @@ TEST(LinkScheduler, AnIncastOverflowsTheDownlinkQueue) {
 }
 
 TEST(LinkScheduler, QueuesHoldOneBandwidthDelayProductUnlessSet) {
-  LinkScheduler scheduler(LinkMatrix(2, Link{80'000'000, 50 * kMs, 0}), 0, 1);
+  LinkScheduler scheduler(LinkModel(2, Link{1e7, 50e-3, 0}), 0, 1);
   for (int i = 0; i < 100; ++i) scheduler.Offer(0, 0, 1, Packets(40), nullptr);
   EXPECT_NEAR(Count(Take(&scheduler)), 1'000'000 / 1500, 2);
-  LinkScheduler small(LinkMatrix(2, Link{8'000, kMs, 0}), 0, 1);
+  LinkScheduler small(LinkModel(2, Link{1e3, 1e-3, 0}), 0, 1);
   for (int i = 0; i < 100; ++i) small.Offer(0, 0, 1, Packets(40), nullptr);
   EXPECT_NEAR(Count(Take(&small)), 256 * 1024 / 1500, 2);
 }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "error_tolerance.h"
+
+#include "rank.h"
+
+namespace thinwire::perf {
+namespace {
+
+// Of the sum, by how often which magnitudes are encoded.
+double SumTolerance(const CodecBound& bound, const std::string& algorithm, int ranks,
+                    double largest) {
+  double error = 0;
+  if (algorithm == "ring") {  // every hop encodes the partial sum so far
+    for (int terms = 1; terms <= ranks; ++terms) error += bound.Of(terms * largest + error);
+    return error;
+  }
+  error = ranks * bound.Of(largest);
+  if (algorithm == "sra") error += bound.Of(ranks * largest + error);  // the sum is encoded again
+  return error;
+}
+
+}  // namespace
+
+CodecBound CodecBound::Of(const std::string& codec) {
+  double relative = 0;
+  double of_block = 0;
+  double of_chunk = 0;
+  double absolute = 0;
+  Check(thinwireCodecErrorBound(codec.c_str(), &relative, &of_block, &of_chunk, &absolute),
+        nullptr);
+  return {relative + of_block + of_chunk, absolute};
+}
+
+double ErrorTolerance(const CodecBound& bound, const Operation& operation,
+                      const std::string& algorithm, const ElementType& type, thinwireRedOp_t op,
+                      int ranks, double largest) {
+  constexpr double kBinary32 = 0x1p-24;  // codecs and sums work in binary32
+  if (!operation.reduces) {
+    return bound.Of(largest) + (kBinary32 + type.rounding()) * largest * (1 + bound.relative);
+  }
+  const double sum = ranks * largest;
+  const double encodes = SumTolerance(bound, algorithm, ranks, largest);
+  const double roundings = ((ranks + 2) * kBinary32 + type.rounding()) * (sum + encodes);
+  const double total = encodes + roundings;
+  return op == thinwireAvg ? total / ranks + bound.absolute : total;
+}
+
+}  // namespace thinwire::perf

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "workload.h"
+
+#include <algorithm>
+
+namespace thinwire::perf {
+namespace {
+
+//   id, name, statistics, reduces, root, in place, same bits, send all, recv all
+constexpr Operation kOperations[] = {
+    {OperationId::kAllReduce, "all_reduce", thinwireOpAllReduce, true, false, true, true, false,
+     false},
+    {OperationId::kReduceScatter, "reduce_scatter", thinwireOpReduceScatter, true, false, true,
+     false, true, false},
+    {OperationId::kAllGather, "all_gather", thinwireOpAllGather, false, false, true, true, false,
+     true},
+    {OperationId::kBroadcast, "broadcast", thinwireOpBroadcast, false, true, true, true, false,
+     false},
+    {OperationId::kReduce, "reduce", thinwireOpReduce, true, true, true, false, false, false},
+    {OperationId::kSendReceive, "send_recv", thinwireOpSend, false, false, false, false, false,
+     false},
+    {OperationId::kBarrier, "barrier", thinwireOpBarrier, false, false, false, false, false, false},
+};
+
+// Everyone sends to the next rank and receives from the one before.
+thinwireResult_t SendReceive(const Workload& work, const void* send, void* recv,
+                             thinwireComm_t comm) {
+  const int next = (work.rank + 1) % work.ranks;
+  const int previous = (work.rank + work.ranks - 1) % work.ranks;
+  thinwireResult_t result = thinwireGroupStart();
+  if (result != thinwireSuccess) return result;
+  result = thinwireSend(send, work.count, work.type->dtype, next, comm, nullptr);
+  if (result == thinwireSuccess) {
+    result = thinwireRecv(recv, work.count, work.type->dtype, previous, comm, nullptr);
+  }
+  const thinwireResult_t ended = thinwireGroupEnd();
+  return result == thinwireSuccess ? ended : result;
+}
+
+}  // namespace
+
+std::span<const Operation> Operations() { return kOperations; }
+
+Workload MakeWorkload(const Operation& operation, const ElementType& type, thinwireRedOp_t op,
+                      int root, int rank, int ranks, size_t bytes) {
+  const bool by_rank = operation.send_all || operation.recv_all;
+  const size_t parts = by_rank ? static_cast<size_t>(ranks) : 1;
+  const size_t count = operation.id == OperationId::kBarrier ? 0 : bytes / type.bytes / parts;
+  return {&operation, &type, op, root, rank, ranks, count};
+}
+
+size_t Workload::bytes() const {
+  return std::max(send_elements(), recv_elements()) * type->bytes;
+}
+
+double Workload::bus_factor() const {
+  const double others = static_cast<double>(ranks - 1) / ranks;
+  if (operation->id == OperationId::kAllReduce) return 2 * others;
+  return operation->send_all || operation->recv_all ? others : 1;
+}
+
+Pattern Workload::Input(Values values, int of_rank) const {
+  return Pattern::Input(*type, op, values, of_rank, ranks);
+}
+
+std::vector<Workload::Part> Workload::Expected(Values values) const {
+  switch (operation->id) {
+    case OperationId::kReduce:
+      if (rank != root) return {};
+      [[fallthrough]];
+    case OperationId::kAllReduce:
+    case OperationId::kReduceScatter:
+      return {{0, count, Pattern::Reduced(*type, op, values, ranks), recv_offset()}};
+    case OperationId::kAllGather: {
+      std::vector<Part> parts;
+      for (int from = 0; from < ranks; ++from) {
+        parts.push_back({count * static_cast<size_t>(from), count, Input(values, from), 0});
+      }
+      return parts;
+    }
+    case OperationId::kBroadcast:
+      return {{0, count, Input(values, root), 0}};
+    case OperationId::kSendReceive:
+      return {{0, count, Input(values, (rank + ranks - 1) % ranks), 0}};
+    case OperationId::kBarrier:
+      return {};
+  }
+  return {};
+}
+
+thinwireResult_t Workload::Call(const void* send, void* recv, thinwireComm_t comm) const {
+  const thinwireDataType_t dtype = type->dtype;
+  switch (operation->id) {
+    case OperationId::kAllReduce:
+      return thinwireAllReduce(send, recv, count, dtype, op, comm, nullptr);
+    case OperationId::kReduceScatter:
+      return thinwireReduceScatter(send, recv, count, dtype, op, comm, nullptr);
+    case OperationId::kAllGather:
+      return thinwireAllGather(send, recv, count, dtype, comm, nullptr);
+    case OperationId::kBroadcast:
+      return thinwireBroadcast(send, recv, count, dtype, root, comm, nullptr);
+    case OperationId::kReduce:
+      return thinwireReduce(send, recv, count, dtype, op, root, comm, nullptr);
+    case OperationId::kSendReceive:
+      return SendReceive(*this, send, recv, comm);
+    case OperationId::kBarrier:
+      return thinwireBarrier(comm, nullptr);
+  }
+  return thinwireInvalidArgument;
+}
+
+}  // namespace thinwire::perf

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/env.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace thinwire {
+namespace {
+
+// Sets a variable for the life of one test.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Variable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+TEST(EnvTest, VariablesSetTheirFields) {
+  const Variable policy("THINWIRE_POLICY", "q8");
+  const Variable timeout("THINWIRE_TIMEOUT", "30s");
+  const Variable segment("THINWIRE_SEGMENT", "64K");
+  const Variable measure("THINWIRE_MEASURE_ERROR", "1");
+  const Variable port("THINWIRE_PORT", "4711");
+  const Result<Env> env = Env::Read();
+  ASSERT_TRUE(env.ok()) << env.status().message();
+  EXPECT_EQ(env.value().policy, "q8");
+  EXPECT_EQ(env.value().timeout_seconds, 30);
+  EXPECT_EQ(env.value().segment_bytes, size_t{64} << 10);
+  EXPECT_TRUE(env.value().measure_error);
+  EXPECT_EQ(env.value().port, 4711);
+}
+
+TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
+  const Variable timeout("THINWIRE_TIMEOUT", "");
+  EXPECT_EQ(Env::Read().value().timeout_seconds, Env().timeout_seconds);
+}
+
+TEST(EnvTest, WhatMakesNoSenseIsNamed) {
+  for (const auto& [name, value] : {std::pair{"THINWIRE_TIMEOUT", "soon"},
+                                    {"THINWIRE_SEGMENT", "big"},
+                                    {"THINWIRE_MEASURE_ERROR", "yes"},
+                                    {"THINWIRE_PORT", "70000"}}) {
+    const Variable variable(name, value);
+    const Result<Env> env = Env::Read();
+    ASSERT_FALSE(env.ok()) << name;
+    EXPECT_EQ(env.status().code(), Code::kInvalidArgument);
+    EXPECT_NE(env.status().message().find(name), std::string::npos);
+    EXPECT_NE(env.status().message().find(value), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace thinwire

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LateDevice: the host device, but work happens only some time after its ticket was given, and in
+// another order. What reads a result before its ticket has finished reads garbage.
+
+#ifndef THINWIRE_TESTS_SUPPORT_LATE_DEVICE_H_
+#define THINWIRE_TESTS_SUPPORT_LATE_DEVICE_H_
+
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "device/device.h"
+
+namespace thinwire {
+
+class LateDevice final : public Device {
+ public:
+  explicit LateDevice(uint64_t seed) : random_(seed) {}
+
+  std::string_view name() const override { return "late"; }
+  std::byte* AllocateStaging(size_t bytes) override {
+    std::byte* const staging = host_->AllocateStaging(bytes);
+    std::memset(staging, 0xa5, bytes);
+    return staging;
+  }
+  void FreeStaging(std::byte* staging) override { host_->FreeStaging(staging); }
+
+  Result<Ticket> Encode(const Codec& codec, const void* source, DataType dtype, size_t count,
+                        std::byte* target) override {
+    return Later([=, this, &codec] { return host_->Encode(codec, source, dtype, count, target); });
+  }
+  Result<Ticket> Decode(const Codec& codec, std::span<const std::byte> source, DataType dtype,
+                        size_t count, void* target) override {
+    return Later([=, this, &codec] { return host_->Decode(codec, source, dtype, count, target); });
+  }
+  Result<Ticket> Reduce(const ReducePass& pass) override {
+    const std::vector<Term> terms(pass.terms.begin(), pass.terms.end());
+    return Later([this, pass, terms]() mutable {
+      pass.terms = terms;
+      return host_->Reduce(pass);
+    });
+  }
+  Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
+    return Later([=, this] { return host_->Copy(source, target, bytes); });
+  }
+
+  Result<bool> Finished(Ticket ticket) override {
+    auto& [looks, work] = pending_.at(ticket);
+    if (looks-- > 0) return false;
+    TW_TRY(work().status());
+    pending_.erase(ticket);
+    return true;
+  }
+
+ private:
+  using Work = std::function<Result<Ticket>()>;
+  Result<Ticket> Later(Work work) {
+    const int looks = std::uniform_int_distribution<int>(0, 5)(random_);
+    pending_[++last_] = {looks, std::move(work)};
+    return last_;
+  }
+
+  const std::unique_ptr<Device> host_ = MakeHostDevice();
+  std::mt19937_64 random_;
+  Ticket last_ = kDoneTicket;
+  std::map<Ticket, std::pair<int, Work>> pending_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_TESTS_SUPPORT_LATE_DEVICE_H_
