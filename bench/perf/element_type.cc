@@ -75,15 +75,13 @@ double ElementType::largest_exact_integer() const {
   return floating() ? std::ldexp(1, mantissa_bits + 1) : std::ldexp(1, mantissa_bits) - 1;
 }
 
-double ElementType::rounding() const {
-  return floating() ? std::ldexp(1, -mantissa_bits - 1) : 0;
-}
+double ElementType::rounding() const { return floating() ? std::ldexp(1, -mantissa_bits - 1) : 0; }
 
 void ElementType::Store(double value, std::byte* target) const {
   if (dtype == thinwireFloat64) return Put(value, target);
   if (dtype == thinwireFloat32) return Put(static_cast<float>(value), target);
-  const uint64_t bits = floating() ? NarrowBits(*this, value)
-                                   : static_cast<uint64_t>(static_cast<int64_t>(value));
+  const uint64_t bits =
+      floating() ? NarrowBits(*this, value) : static_cast<uint64_t>(static_cast<int64_t>(value));
   std::memcpy(target, &bits, bytes);  // little-endian, as all of the library
 }
 
@@ -102,7 +100,7 @@ ElementReader::ElementReader(const ElementType& type) : type_(type) {
   if (type.bytes > 2) return;
   table_.resize(size_t{1} << (8 * type.bytes));
   for (size_t bits = 0; bits < table_.size(); ++bits) {
-    std::byte element[2];
+    std::byte element[8] = {};
     std::memcpy(element, &bits, type.bytes);
     table_[bits] = type.Load(element);
   }

@@ -30,8 +30,8 @@ double IntegerForSum(const ElementType& type, size_t index, int rank, int ranks)
     return 0;
   }
   const auto share = static_cast<uint64_t>(largest / contributing);
-  const auto magnitude = static_cast<double>(
-      1 + Random(static_cast<uint64_t>(rank), index) % std::max<uint64_t>(share, 1));
+  const auto magnitude = static_cast<double>(1 + Random(static_cast<uint64_t>(rank), index) %
+                                                     std::max<uint64_t>(share, 1));
   return type.has_sign && index % 3 == 1 ? -magnitude : magnitude;
 }
 
@@ -43,8 +43,8 @@ double IntegerForProduct(const ElementType& type, size_t index, int rank, int ra
 }
 
 double RealValue(const ElementType& type, size_t index, int rank) {
-  const double uniform = static_cast<double>(Random(static_cast<uint64_t>(rank), index) >> 11) *
-                         0x1p-52 - 1;
+  const double uniform =
+      static_cast<double>(Random(static_cast<uint64_t>(rank), index) >> 11) * 0x1p-52 - 1;
   std::array<std::byte, 8> element;
   type.Store(uniform, element.data());
   return type.Load(element.data());

@@ -49,9 +49,7 @@ Workload MakeWorkload(const Operation& operation, const ElementType& type, thinw
   return {&operation, &type, op, root, rank, ranks, count};
 }
 
-size_t Workload::bytes() const {
-  return std::max(send_elements(), recv_elements()) * type->bytes;
-}
+size_t Workload::bytes() const { return std::max(send_elements(), recv_elements()) * type->bytes; }
 
 double Workload::bus_factor() const {
   const double others = static_cast<double>(ranks - 1) / ranks;

@@ -17,7 +17,7 @@
 namespace train_text {
 namespace {
 
-constexpr size_t kProgressLines = 8;
+constexpr size_t kProgressLines = 10;
 constexpr size_t kHeldOutExamples = 1000;
 
 double Now() {

@@ -250,6 +250,14 @@ THINWIRE_API thinwireResult_t thinwireRequestWait(thinwireRequest_t request);
 /* Checks a policy; thinwireGetLastError explains what is wrong with it. */
 THINWIRE_API thinwireResult_t thinwirePolicyCheck(const char* policy);
 
+/* How far one encode by `codec`, such as "q8", may move an element x:
+ *   relative * |x| + ofBlock * max |x_i| over its block + ofChunk * max |x_i| over its chunk
+ *   + absolute
+ * (docs/codecs.md has blocks and chunks). All 0 for an exact codec. */
+THINWIRE_API thinwireResult_t thinwireCodecErrorBound(const char* codec, double* relative,
+                                                      double* ofBlock, double* ofChunk,
+                                                      double* absolute);
+
 /* ---- Statistics ----------------------------------------------------------------------------- */
 
 /* Sums over the calls of one operation since the communicator began or was reset. Times are those

@@ -398,6 +398,24 @@ thinwireResult_t thinwirePolicyCheck(const char* policy) {
   });
 }
 
+thinwireResult_t thinwireCodecErrorBound(const char* codec, double* relative, double* ofBlock,
+                                         double* ofChunk, double* absolute) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckPointer(codec, "codec"));
+    TW_TRY(CheckPointer(relative, "relative"));
+    TW_TRY(CheckPointer(ofBlock, "ofBlock"));
+    TW_TRY(CheckPointer(ofChunk, "ofChunk"));
+    TW_TRY(CheckPointer(absolute, "absolute"));
+    TW_ASSIGN(const Codec* found, FindCodec(codec));
+    const Codec::ErrorBound bound = found->bound();
+    *relative = bound.relative;
+    *ofBlock = bound.of_block;
+    *ofChunk = bound.of_chunk;
+    *absolute = bound.absolute;
+    return {};
+  });
+}
+
 thinwireResult_t thinwireCommGetStatistics(thinwireComm_t comm, thinwireOperation_t operation,
                                            thinwireStatistics_t* statistics) {
   return Guard([&]() -> Status {

@@ -2,6 +2,7 @@
 #include "comm/policy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/units.h"
 
@@ -83,8 +84,14 @@ Status Policy::ParseSelector(std::string_view word, Rule* rule) {
 Status Policy::ParseChoice(std::string_view word, Rule* rule) {
   constexpr std::string_view kAlgo = "algo=";
   if (!word.starts_with(kAlgo)) {
+    if (std::exchange(rule->names_codec, true)) {
+      return InvalidArgument("'{}' is a second codec in one rule; separate rules with ';'", word);
+    }
     TW_ASSIGN(rule->codec, FindCodec(std::string(word)));
     return {};
+  }
+  if (rule->algorithm != Algorithm::kAuto) {
+    return InvalidArgument("'{}' is a second algorithm in one rule; separate rules with ';'", word);
   }
   const auto algorithm = AlgorithmFromName(word.substr(kAlgo.size()));
   if (!algorithm) {

@@ -44,6 +44,7 @@ class Policy {
     size_t at_least = kPolicyFloorBytes;
     size_t below = ~size_t{0};
     const Codec* codec = &RawCodec();
+    bool names_codec = false;
     Algorithm algorithm = Algorithm::kAuto;
 
     bool Matches(Operation operation, DataType dtype, size_t bytes) const;

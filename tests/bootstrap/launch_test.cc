@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "bootstrap/socket.h"
+#include "free_port.h"
 
 namespace thinwire {
 namespace {
@@ -50,15 +51,9 @@ std::vector<Outcome> RunRanks(const std::vector<Variables>& ranks, int communica
   return outcomes;
 }
 
-std::string FreePort() {
-  Result<Fd> listener = Listen(nullptr, 0);
-  EXPECT_TRUE(listener.ok());
-  return std::to_string(LocalPort(listener->get()).value());
-}
-
 std::vector<Variables> Job(int nranks, const Variables& more = {}) {
   std::vector<Variables> ranks;
-  const std::string port = FreePort();
+  const std::string port = std::to_string(FreePort());
   for (int rank = 0; rank < nranks; ++rank) {
     Variables variables = {{"RANK", std::to_string(rank)},
                            {"WORLD_SIZE", std::to_string(nranks)},
@@ -100,7 +95,7 @@ TEST(LaunchTest, PortOfTorchrunsStoreIsLeftAlone) {
 }
 
 TEST(LaunchTest, PortVariableOverridesMasterPort) {
-  auto ranks = Job(2, {{"THINWIRE_PORT", FreePort()}});
+  auto ranks = Job(2, {{"THINWIRE_PORT", std::to_string(FreePort())}});
   for (Variables& variables : ranks) variables.erase("MASTER_PORT");
   for (const Outcome& outcome : RunRanks(ranks)) EXPECT_EQ(outcome.status, 0) << outcome.output;
 }

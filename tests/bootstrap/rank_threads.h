@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "bootstrap/rendezvous.h"
 #include "bootstrap/unique_id.h"
+#include "free_port.h"
 
 namespace thinwire {
 
@@ -27,6 +28,7 @@ inline TimePoint Soon() { return In(60); }  // long enough for a busy machine; n
 inline UniqueId StartServer() {
   RendezvousServer::Options options;
   options.host = "127.0.0.1";
+  options.port = FreePort();
   Result<UniqueId> id = RendezvousServer::Start(options);
   EXPECT_TRUE(id.ok()) << id.status().message();
   return id.ok() ? *id : UniqueId{};

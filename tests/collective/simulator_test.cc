@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "collective/planner.h"
@@ -54,8 +55,14 @@ TEST_P(ClosedFormTest, OneShotIsOneHopAndEverythingToEveryone) {
   ExpectWithinTenPercent(Seconds(Algorithm::kOneShot), kLatency + (n() - 1) * transfer());
 }
 
+// Two hops and a share of the vector in each; the second hop's bytes leave while the first's are on
+// their way, so of the smaller of latency and transfer only one shows.
 TEST_P(ClosedFormTest, SraIsTwoHopsAndTwoSharesOfTheVector) {
-  ExpectWithinTenPercent(Seconds(Algorithm::kSra), 2 * kLatency + 2 * (n() - 1) / n() * transfer());
+  const double share = (n() - 1) / n() * transfer();
+  const double sequential = 2 * kLatency + 2 * share;
+  const double seconds = Seconds(Algorithm::kSra);
+  ExpectWithinTenPercent(seconds, sequential - std::min(kLatency, share));
+  EXPECT_LE(seconds, 1.1 * sequential);
 }
 
 TEST_P(ClosedFormTest, RingIsTwoHopsForEachNeighbour) {
@@ -100,10 +107,10 @@ TEST(SimulatorTest, ReduceSharesTheRootsDownlink) {
 }
 
 TEST(SimulatorTest, FewerBytesTakeLessTime) {
-  PlanRequest request = AllReduceOf(4, 1 << 20);
+  PlanRequest request = AllReduceOf(4, 1 << 23);
   const double exact = PlannerOf(4).Predict(request, Algorithm::kSra).seconds;
   request.codec = FindCodec("q8").value();
-  EXPECT_LT(PlannerOf(4).Predict(request, Algorithm::kSra).seconds, exact / 1.7);
+  EXPECT_LT(PlannerOf(4).Predict(request, Algorithm::kSra).seconds, exact / 2.5);
 }
 
 TEST(PlannerTest, ChoosesOneHopForShortVectorsAndSraForLongOnes) {

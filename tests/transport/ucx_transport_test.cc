@@ -2,10 +2,12 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <ucp/api/ucp.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "transport/pipe_blob.h"
@@ -44,6 +46,46 @@ TEST(UcxTransportTest, SignalHandlersAreNotUcxs) {
     if (handler == nullptr || dladdr(handler, &info) == 0)
       continue;  // default, or not in a library
     EXPECT_THAT(info.dli_fname, testing::Not(testing::HasSubstr("libucs"))) << "signal " << signal;
+  }
+}
+
+// Sizes of `option` (SO_SNDBUF ...) of this process's TCP connections.
+std::vector<int> BuffersOfConnections(int option) {
+  std::vector<int> sizes;
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_storage peer = {};
+    socklen_t length = sizeof(peer);
+    if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) continue;
+    if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) continue;
+    int size = 0;
+    length = sizeof(size);
+    EXPECT_EQ(getsockopt(fd, SOL_SOCKET, option, &size, &length), 0);
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
+TEST(UcxTransportTest, SocketBuffersAreAsLargeAsTheSystemGrants) {
+  if (getenv("UCX_TCP_SNDBUF") != nullptr || getenv("UCX_TCP_RCVBUF") != nullptr) {
+    GTEST_SKIP() << "the user has chosen the buffers";
+  }
+  Made made = MakeRanks(MakeUcx, 2);
+  std::thread other(
+      [&] { EXPECT_TRUE(made.transports[1]->Connect(1, made.addresses, Patience()).ok()); });
+  EXPECT_TRUE(made.transports[0]->Connect(0, made.addresses, Patience()).ok());
+  other.join();
+  for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
+    const int wanted = 8 << 20;
+    int granted = 0;
+    socklen_t length = sizeof(granted);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, option, &wanted, sizeof(wanted));
+    getsockopt(fd, SOL_SOCKET, option, &granted, &length);
+    close(fd);
+    const std::vector<int> sizes = BuffersOfConnections(option);
+    EXPECT_FALSE(sizes.empty());
+    if (granted < 2 * (2 << 20)) continue;  // too small to be set: auto-tuned
+    EXPECT_THAT(sizes, testing::Each(testing::Ge(granted)));
   }
 }
 
@@ -152,8 +194,7 @@ class Stranger {
     EXPECT_EQ(ucp_worker_create(context_, &worker_params, &worker_), UCS_OK);
     const std::string body(UnpackAddress("ucx", address, 0).value());
     ucp_ep_params_t ep_params = {};
-    ep_params.field_mask =
-        UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
+    ep_params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE;
     ep_params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
     ep_params.address = reinterpret_cast<const ucp_address_t*>(body.data());
     EXPECT_EQ(ucp_ep_create(worker_, &ep_params, &endpoint_), UCS_OK);

@@ -85,12 +85,17 @@ class Configuration {
     if (status != UCS_OK) return UcxError(status, fmt::format("UCX sets {}={}", name, value));
     return {};
   }
-  Status SetUnlessUserDid(const std::string& name, const std::string& value) {
-    return UserSet(("UCX_" + name).c_str()) ? Status() : Set(name.c_str(), value);
+  Status SetUnlessUserDid(const char* name, const std::string& value) {
+    return UserSet(fmt::format("UCX_{}", name).c_str()) ? Status() : Set(name, value);
   }
-  Status SetBuffer(const std::string& name, int option, const char* limit) {
+  // A setting of UCX's tcp, UCX_TCP_<name>. ucp_config_modify knows it without the prefix only;
+  // with it, it returns success and ignores the value.
+  Status SetTcpUnlessUserDid(const char* name, const std::string& value) {
+    return UserSet(fmt::format("UCX_TCP_{}", name).c_str()) ? Status() : Set(name, value);
+  }
+  Status SetBuffer(const char* name, int option, const char* limit) {
     const int granted = GrantedBuffer(option);
-    if (granted >= kLeastBuffer) return SetUnlessUserDid(name, std::to_string(kWantedBuffer));
+    if (granted >= kLeastBuffer) return SetTcpUnlessUserDid(name, std::to_string(kWantedBuffer));
     TW_LOG(kInfo, "socket buffers stay auto-tuned: raise {} from {} to {} for long links", limit,
            granted, kWantedBuffer);
     return {};
@@ -116,9 +121,9 @@ Result<ucp_context_h> MakeUcxContext(const std::string& interface) {
   // zero-copy send is under way; copied sends fail as they should. Segments of 64 KiB, the size it
   // receives in, make up for it in system calls.
   TW_TRY(configuration->Set("ZCOPY_THRESH", "inf"));
-  TW_TRY(configuration->SetUnlessUserDid("TCP_TX_SEG_SIZE", "64k"));
-  TW_TRY(configuration->SetBuffer("TCP_SNDBUF", SO_SNDBUF, "net.core.wmem_max"));
-  TW_TRY(configuration->SetBuffer("TCP_RCVBUF", SO_RCVBUF, "net.core.rmem_max"));
+  TW_TRY(configuration->SetTcpUnlessUserDid("TX_SEG_SIZE", "64k"));
+  TW_TRY(configuration->SetBuffer("SNDBUF", SO_SNDBUF, "net.core.wmem_max"));
+  TW_TRY(configuration->SetBuffer("RCVBUF", SO_RCVBUF, "net.core.rmem_max"));
   if (!interface.empty()) {
     TW_TRY(CheckInterface(interface));
     TW_TRY(configuration->Set("NET_DEVICES", interface));

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "measurement.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "error_tolerance.h"
+
+namespace thinwire::perf {
+namespace {
+
+constexpr std::byte kUntouched{0xa5};
+
+// The memory of one row: two buffers, or one that holds both input and output.
+class Buffers {
+ public:
+  Buffers(const Workload& work, bool in_place) : work_(work), in_place_(in_place) {
+    const size_t size = work.type->bytes;
+    const size_t send = work.send_elements() * size;
+    const size_t recv = work.recv_elements() * size;
+    first_.resize(in_place ? std::max(send, recv) : send, kUntouched);
+    if (!in_place) second_.resize(recv, kUntouched);
+  }
+  std::byte* send() {
+    return first_.data() + (in_place_ ? work_.send_offset() * work_.type->bytes : 0);
+  }
+  std::byte* recv() {
+    return in_place_ ? first_.data() + work_.recv_offset() * work_.type->bytes : second_.data();
+  }
+  // Input of `values`; nothing of an earlier output is left.
+  void Fill(const Pattern& input) {
+    std::fill(second_.begin(), second_.end(), kUntouched);
+    if (in_place_) std::fill(first_.begin(), first_.end(), kUntouched);
+    input.Write(*work_.type, 0, work_.send_elements(), send());
+  }
+
+ private:
+  const Workload& work_;
+  bool in_place_;
+  std::vector<std::byte> first_;
+  std::vector<std::byte> second_;
+};
+
+// FNV-1a, eight bytes at a time.
+uint64_t Hash(const std::byte* data, size_t bytes) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (size_t at = 0; at < bytes; at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, data + at, std::min<size_t>(8, bytes - at));
+    hash = (hash ^ word) * 0x100000001b3u;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+// What one rank found in its output.
+struct Finding {
+  uint64_t wrong = 0;
+  uint64_t hash = 0;
+  double error = 0;   // sum of squares
+  double energy = 0;  // of the exact result
+};
+
+Finding CompareExactly(const Workload& work, const std::byte* recv) {
+  Finding finding;
+  for (const Workload::Part& part : work.Expected(Values::kExact)) {
+    finding.wrong += part.pattern.CountDifferent(*work.type, part.first, part.count,
+                                                 recv + part.offset * work.type->bytes);
+  }
+  return finding;
+}
+
+Finding CompareWithin(const Workload& work, double tolerance, const std::byte* recv) {
+  Finding finding;
+  const ElementReader read(*work.type);
+  for (const Workload::Part& part : work.Expected(Values::kReal)) {
+    const std::byte* element = recv + part.offset * work.type->bytes;
+    for (size_t i = 0; i < part.count; ++i, element += work.type->bytes) {
+      const double expected = part.pattern.value(part.first + i);
+      const double error = read(element) - expected;
+      if (!(std::abs(error) <= tolerance)) ++finding.wrong;  // NaN too
+      finding.error += error * error;
+      finding.energy += expected * expected;
+    }
+  }
+  return finding;
+}
+
+// One more call, on input chosen for its codec. Ranks that should agree and don't count as wrong in
+// all elements.
+void CheckResult(const Rank& rank, const Workload& work, Buffers* buffers, Figures* figures) {
+  const CodecBound bound = CodecBound::Of(figures->codec);
+  const Values values = bound.exact() ? Values::kExact : Values::kReal;
+  buffers->Fill(work.Input(values));
+  Check(work.Call(buffers->send(), buffers->recv(), rank.comm()), rank.comm());
+  const double tolerance = ErrorTolerance(bound, *work.operation, figures->algorithm, *work.type,
+                                          work.op, work.ranks, kLargestReal);
+  Finding mine = bound.exact() ? CompareExactly(work, buffers->recv())
+                               : CompareWithin(work, tolerance, buffers->recv());
+  if (work.operation->same_bits) {
+    mine.hash = Hash(buffers->recv(), work.recv_elements() * work.type->bytes);
+  }
+  Finding sum;
+  const std::vector<Finding> findings = rank.Gather(mine);
+  for (const Finding& finding : findings) {
+    const bool differs = finding.hash != findings.front().hash;
+    sum.wrong += differs ? work.recv_elements() : finding.wrong;
+    sum.error += finding.error;
+    sum.energy += finding.energy;
+  }
+  figures->wrong = sum.wrong;
+  figures->relative_error = sum.energy > 0 ? std::sqrt(sum.error / sum.energy) : 0;
+}
+
+void AddStatistics(const Rank& rank, const Workload& work, Figures* figures) {
+  thinwireStatistics_t statistics = {};
+  statistics.size = sizeof(statistics);
+  Check(thinwireCommGetStatistics(rank.comm(), work.operation->statistics, &statistics),
+        rank.comm());
+  struct Sent {
+    uint64_t raw;
+    uint64_t wire;
+  };
+  uint64_t raw = 0;
+  uint64_t wire = 0;
+  for (const Sent& sent : rank.Gather(Sent{statistics.rawBytes, statistics.wireBytes})) {
+    raw += sent.raw;
+    wire += sent.wire;
+    figures->wire_bytes =
+        std::max(figures->wire_bytes, sent.wire / std::max<uint64_t>(statistics.calls, 1));
+  }
+  figures->ratio = raw > 0 ? static_cast<double>(raw) / static_cast<double>(wire) : 1;
+  figures->codec = statistics.codec;
+  figures->algorithm = statistics.algorithm;
+}
+
+void AddTimes(std::vector<int64_t> durations, const Workload& work, Figures* figures) {
+  std::sort(durations.begin(), durations.end());
+  const size_t middle = durations.size() / 2;
+  const int64_t other = durations[(durations.size() - 1) / 2];
+  figures->microseconds = static_cast<double>(durations[middle] + other) / 2e3;
+  figures->microseconds_min = static_cast<double>(durations.front()) / 1e3;
+  figures->microseconds_max = static_cast<double>(durations.back()) / 1e3;
+  if (figures->microseconds <= 0) return;
+  figures->algorithm_bandwidth = static_cast<double>(work.bytes()) / figures->microseconds / 1e3;
+  figures->bus_bandwidth = figures->algorithm_bandwidth * work.bus_factor();
+}
+
+}  // namespace
+
+Figures Measure(const Rank& rank, StartLine* start, const Workload& work, bool in_place,
+                const MeasurementOptions& options, const ProgressCallback& progress) {
+  Buffers buffers(work, in_place);
+  const Pattern input = work.Input(Values::kReal);
+  buffers.Fill(input);
+  const int total = options.warmups + options.iterations;
+  std::vector<StartLine::Interval> intervals;
+  for (int i = 0; i < total; ++i) {
+    // What a reduction left in place would grow from call to call.
+    if (in_place && i > 0) buffers.Fill(input);
+    if (i == options.warmups) Check(thinwireCommResetStatistics(rank.comm()), rank.comm());
+    start->Wait();
+    const int64_t begin = StartLine::Now();
+    Check(work.Call(buffers.send(), buffers.recv(), rank.comm()), rank.comm());
+    if (i >= options.warmups) intervals.push_back({begin, StartLine::Now()});
+    progress(i + 1, total);
+  }
+  Figures figures;
+  AddStatistics(rank, work, &figures);
+  AddTimes(start->Durations(intervals), work, &figures);
+  if (options.check) CheckResult(rank, work, &buffers, &figures);
+  return figures;
+}
+
+}  // namespace thinwire::perf

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rank.h"
+
+#include <exception>
+
+namespace thinwire::perf {
+
+void Check(thinwireResult_t result, thinwireComm_t comm) {
+  if (result == thinwireSuccess) return;
+  const std::string text = thinwireGetLastError(comm);
+  throw PerfError(text.empty() ? thinwireGetErrorString(result) : text);
+}
+
+Rank::Rank(thinwireComm_t comm) : comm_(comm), exceptions_(std::uncaught_exceptions()) {
+  Check(thinwireCommUserRank(comm_, &rank_), comm_);
+  Check(thinwireCommCount(comm_, &ranks_), comm_);
+}
+
+Rank::~Rank() {
+  if (std::uncaught_exceptions() > exceptions_) {
+    thinwireCommAbort(comm_);
+  } else {
+    thinwireCommDestroy(comm_);
+  }
+}
+
+void Rank::GatherBytes(const void* mine, size_t bytes, void* all) const {
+  Check(thinwireAllGather(mine, all, bytes, thinwireUint8, comm_, nullptr), comm_);
+}
+
+}  // namespace thinwire::perf

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One rank's communicator, and failures as exceptions of this program.
+
+#ifndef THINWIRE_BENCH_PERF_RANK_H_
+#define THINWIRE_BENCH_PERF_RANK_H_
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "thinwire/thinwire.h"
+
+namespace thinwire::perf {
+
+class PerfError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Throws PerfError with the library's text unless `result` is thinwireSuccess.
+void Check(thinwireResult_t result, thinwireComm_t comm);
+
+// Owns a communicator. Destroyed by an exception it aborts, so that the other ranks fail too.
+class Rank {
+ public:
+  explicit Rank(thinwireComm_t comm);
+  ~Rank();
+  Rank(const Rank&) = delete;
+  Rank& operator=(const Rank&) = delete;
+
+  thinwireComm_t comm() const { return comm_; }
+  int rank() const { return rank_; }
+  int ranks() const { return ranks_; }
+
+  // Everyone's `mine`, by rank.
+  template <typename T>
+  std::vector<T> Gather(const T& mine) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<T> all(static_cast<size_t>(ranks_));
+    GatherBytes(&mine, sizeof(mine), all.data());
+    return all;
+  }
+  // Everyone's `mine`, which is equally long on all, by rank.
+  template <typename T>
+  std::vector<T> GatherAll(const std::vector<T>& mine) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<T> all(mine.size() * static_cast<size_t>(ranks_));
+    GatherBytes(mine.data(), mine.size() * sizeof(T), all.data());
+    return all;
+  }
+
+ private:
+  void GatherBytes(const void* mine, size_t bytes, void* all) const;
+
+  thinwireComm_t comm_;
+  int rank_ = 0;
+  int ranks_ = 1;
+  int exceptions_;
+};
+
+}  // namespace thinwire::perf
+
+#endif  // THINWIRE_BENCH_PERF_RANK_H_

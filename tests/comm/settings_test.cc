@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/settings.h"
+
+#include <gtest/gtest.h>
+
+namespace thinwire {
+namespace {
+
+SharedSettings Sample() {
+  SharedSettings settings;
+  settings.address = std::string("ucx\0blob", 8);
+  settings.link = "rate=1gbit";
+  settings.segment_bytes = 65536;
+  return settings;
+}
+
+TEST(SharedSettingsTest, ComeBackAsTheyWere) {
+  const auto back = SharedSettings::Unpack(Sample().Pack());
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back.value().address, Sample().address);
+  EXPECT_EQ(back.value().link, Sample().link);
+  EXPECT_EQ(back.value().segment_bytes, Sample().segment_bytes);
+}
+
+TEST(SharedSettingsTest, EveryTruncationIsRefused) {
+  const std::string blob = Sample().Pack();
+  for (size_t size = 0; size < blob.size(); ++size) {
+    EXPECT_FALSE(SharedSettings::Unpack(blob.substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(SharedSettingsTest, AHugeLengthIsRefused) {
+  EXPECT_FALSE(SharedSettings::Unpack(std::string(8, '\xff') + "text").ok());
+}
+
+TEST(SharedSettingsTest, AnEmulatedLinkIsAKnownOne) {
+  Env env;
+  env.shape = "rate=1gbit,delay=5ms";
+  EXPECT_EQ(SharedSettings::FromEnv(env).value().link, env.shape);
+  env.link = "rate=2gbit";
+  EXPECT_EQ(SharedSettings::FromEnv(env).value().link, env.link);
+}
+
+}  // namespace
+}  // namespace thinwire
