@@ -12,8 +12,8 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/clock.h"
 #include "lab_commands.h"
-#include "link_units.h"
 
 namespace thinwire::lab {
 namespace {

@@ -70,8 +70,7 @@ uint64_t RunRows(const Rank& rank, const PerfOptions& options, Report* report) {
   return wrong;
 }
 
-uint64_t RunRank(thinwireComm_t comm, const PerfOptions& options) {
-  const Rank rank(comm);
+uint64_t RunRank(const Rank& rank, const PerfOptions& options) {
   std::optional<Report> report;
   if (rank.rank() == 0) report.emplace(options);
   const uint64_t wrong = RunRows(rank, options, report ? &*report : nullptr);
@@ -89,13 +88,17 @@ uint64_t RunThreads(const PerfOptions& options) {
   std::vector<std::thread> threads;
   for (thinwireComm_t comm : comms) {
     threads.emplace_back([&, comm] {
+      Rank rank(comm);
       try {
-        const uint64_t found = RunRank(comm, options);
+        const uint64_t found = RunRank(rank, options);
         const std::lock_guard lock(mutex);
         wrong = found;
       } catch (const std::exception& error) {
-        const std::lock_guard lock(mutex);
-        if (failure.empty()) failure = error.what();
+        {
+          const std::lock_guard lock(mutex);
+          if (failure.empty()) failure = error.what();
+        }
+        rank.Abort();
       }
     });
   }
@@ -108,7 +111,13 @@ uint64_t RunProcess(const PerfOptions& options) {
   const thinwireConfig_t config = ConfigOf(options);
   thinwireComm_t comm = nullptr;
   Check(thinwireCommInitFromEnvironment(&comm, &config), nullptr);
-  return RunRank(comm, options);
+  Rank rank(comm);
+  try {
+    return RunRank(rank, options);
+  } catch (...) {
+    rank.Abort();
+    throw;
+  }
 }
 
 int Main(int argc, char** argv) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rank.h"
 
-#include <exception>
-
 namespace thinwire::perf {
 
 void Check(thinwireResult_t result, thinwireComm_t comm) {
@@ -11,17 +9,9 @@ void Check(thinwireResult_t result, thinwireComm_t comm) {
   throw PerfError(text.empty() ? thinwireGetErrorString(result) : text);
 }
 
-Rank::Rank(thinwireComm_t comm) : comm_(comm), exceptions_(std::uncaught_exceptions()) {
+Rank::Rank(thinwireComm_t comm) : comm_(comm) {
   Check(thinwireCommUserRank(comm_, &rank_), comm_);
   Check(thinwireCommCount(comm_, &ranks_), comm_);
-}
-
-Rank::~Rank() {
-  if (std::uncaught_exceptions() > exceptions_) {
-    thinwireCommAbort(comm_);
-  } else {
-    thinwireCommDestroy(comm_);
-  }
 }
 
 void Rank::GatherBytes(const void* mine, size_t bytes, void* all) const {

@@ -5,7 +5,6 @@
 #ifndef THINWIRE_BENCH_PERF_RANK_H_
 #define THINWIRE_BENCH_PERF_RANK_H_
 
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -23,13 +22,16 @@ class PerfError : public std::runtime_error {
 // Throws PerfError with the library's text unless `result` is thinwireSuccess.
 void Check(thinwireResult_t result, thinwireComm_t comm);
 
-// Owns a communicator. Destroyed by an exception it aborts, so that the other ranks fail too.
+// Owns a communicator.
 class Rank {
  public:
   explicit Rank(thinwireComm_t comm);
-  ~Rank();
+  ~Rank() { thinwireCommDestroy(comm_); }
   Rank(const Rank&) = delete;
   Rank& operator=(const Rank&) = delete;
+
+  // Gives up, so that the other ranks fail too. Nothing else may be called afterwards.
+  void Abort() { thinwireCommAbort(std::exchange(comm_, nullptr)); }
 
   thinwireComm_t comm() const { return comm_; }
   int rank() const { return rank_; }
@@ -58,7 +60,6 @@ class Rank {
   thinwireComm_t comm_;
   int rank_ = 0;
   int ranks_ = 1;
-  int exceptions_;
 };
 
 }  // namespace thinwire::perf

@@ -9,6 +9,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* status) {
   Options options;
   CLI::App app("Trains a small language model on text, data-parallel over Thinwire.", "train_text");
   app.option_defaults()->always_capture_default();
+  app.option_defaults()->take_last();
   app.add_option("--ranks", options.ranks,
                  "ranks as threads of this process [one rank, of the job that torchrun, mpirun or "
                  "thinwire-lab started]")

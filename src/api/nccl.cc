@@ -10,8 +10,9 @@
 #include "thinwire/thinwire.h"
 
 // Defines pncclX, exported, and ncclX as its weak alias.
-#define NCCL_DEFINE(result, name, parameters)                                              \
-  extern "C" __attribute__((visibility("default"), weak, alias("p" #name))) result name parameters; \
+#define NCCL_DEFINE(result, name, parameters)                               \
+  extern "C" __attribute__((visibility("default"), weak, alias("p" #name))) \
+  result name parameters;                                                   \
   extern "C" __attribute__((visibility("default"))) result p##name parameters
 
 namespace {
@@ -97,8 +98,7 @@ NCCL_DEFINE(ncclResult_t, ncclReduce,
 NCCL_DEFINE(ncclResult_t, ncclBroadcast,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t /*stream*/)) {
-  return ToNccl(
-      thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, nullptr));
+  return ToNccl(thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, nullptr));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBcast,

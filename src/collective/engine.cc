@@ -9,11 +9,11 @@
 namespace thinwire {
 namespace {
 
-constexpr double kWatchSeconds = 0.1;     // how often peers and deadlines are looked at
-constexpr double kLingerSeconds = 1;      // longest wait for the others' goodbyes
+constexpr double kWatchSeconds = 0.1;  // how often peers and deadlines are looked at
+constexpr double kLingerSeconds = 1;   // longest wait for the others' goodbyes
 constexpr double kFailedLingerSeconds = 0.2;
-constexpr double kDeviceSeconds = 50e-6;  // how often a device at work is asked
-constexpr double kCloseSeconds = 5;       // longest wait for what was sent to get through
+constexpr double kDeviceSeconds = 50e-6;     // how often a device at work is asked
+constexpr double kCloseSeconds = 5;          // longest wait for what was sent to get through
 constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a goodbye
 constexpr size_t kEndedRemembered = 256;
 constexpr size_t kMaxReasonBytes = 1024;
@@ -132,8 +132,8 @@ void Engine::Loop() {
 }
 
 TimePoint Engine::NextLook(TimePoint now) const {
-  const bool device_busy = std::any_of(runs_.begin(), runs_.end(),
-                                       [](const auto& run) { return run->device_busy(); });
+  const bool device_busy =
+      std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run->device_busy(); });
   const TimePoint look = std::min(next_send_, next_watch_);
   return device_busy ? std::min(look, now + FromSeconds(kDeviceSeconds)) : look;
 }
@@ -184,9 +184,9 @@ void Engine::ReceiveFrame(Message message, TimePoint now) {
   const int source = message.source();
   const ParsedFrame frame = ParseFrame(message.bytes());
   if (frame.state != ParseState::kFrame) {
-    return Fail(RemoteError("a frame from rank {} is damaged: {}", source,
-                            frame.state == ParseState::kBad ? frame.error.message()
-                                                            : "it is cut short"));
+    return Fail(
+        RemoteError("a frame from rank {} is damaged: {}", source,
+                    frame.state == ParseState::kBad ? frame.error.message() : "it is cut short"));
   }
   const FrameHeader& header = frame.header;
   if (header.communicator != options_.communicator || header.epoch != options_.epoch ||
@@ -288,8 +288,8 @@ bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, Time
   peers_[static_cast<size_t>(peer)].spoken = now;
   const Status sent = transport_->Send(peer, frame, &send.request);
   if (sent.ok()) return true;
-  Fail(RemoteError("rank {} can't be reached during {}: {}", peer, run->Describe(),
-                   sent.message()));
+  Fail(
+      RemoteError("rank {} can't be reached during {}: {}", peer, run->Describe(), sent.message()));
   return false;
 }
 

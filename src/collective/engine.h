@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Engine: runs the plans of one communicator, any number at once. The only progress loop: one thread
-// owns the transport, the device and every OperationRun; other threads hand in work and wait for
-// completions. See docs/architecture.md, "Threads".
+// Engine: runs the plans of one communicator, any number at once. The only progress loop: one
+// thread owns the transport, the device and every OperationRun; other threads hand in work and wait
+// for completions. See docs/architecture.md, "Threads".
 //
 // When something fails, the engine fails as a whole: every operation ends with the same error, the
 // other ranks are told why, and later submissions are refused. Rebuilding is the caller's decision.
@@ -58,8 +58,8 @@ class Engine {
   void Abort(const std::string& why);
   // Close, without waiting for its end.
   void StartClose();
-  // Waits for what is in flight, says goodbye, waits a moment for the others', closes the transport,
-  // ends the thread. Harmless when repeated.
+  // Waits for what is in flight, says goodbye, waits a moment for the others', closes the
+  // transport, ends the thread. Harmless when repeated.
   void Close();
 
  private:
@@ -71,10 +71,10 @@ class Engine {
     Request request;
     std::shared_ptr<OperationRun> run;  // null: a frame of the engine's own
     Item item;
-    std::vector<std::byte> frame;       // of the engine's own
+    std::vector<std::byte> frame;  // of the engine's own
   };
   struct Peer {
-    bool left = false;         // said goodbye
+    bool left = false;  // said goodbye
     TimePoint left_at{};
     TimePoint heard{};
     TimePoint spoken{};

@@ -22,7 +22,8 @@ Pacer::Pacer(const LinkModel& links, int rank) : peers_(static_cast<size_t>(link
   };
   uplink_.seconds_per_byte = seconds_per_byte(links.uplink(rank));
   for (int peer = 0; peer < links.ranks(); ++peer) {
-    peers_[static_cast<size_t>(peer)].seconds_per_byte = seconds_per_byte(links.at(rank, peer).rate);
+    peers_[static_cast<size_t>(peer)].seconds_per_byte =
+        seconds_per_byte(links.at(rank, peer).rate);
   }
 }
 

@@ -43,16 +43,14 @@ size_t WindowBytes(const Link& there, const Link& back);
 
 // One direction of one operation with one peer, in payload bytes.
 struct Window {
-  size_t limit = 0;           // of what may be sent ahead of its acknowledgement
-  size_t report_bytes = 0;    // after so much more, the peer is told what was consumed
+  size_t limit = 0;         // of what may be sent ahead of its acknowledgement
+  size_t report_bytes = 0;  // after so much more, the peer is told what was consumed
   uint64_t sent = 0;
   uint64_t acknowledged = 0;  // of `sent`, as the peer said
   uint64_t consumed = 0;      // of what came from the peer
   uint64_t reported = 0;      // of `consumed`, as the peer was told
   bool MaySend() const { return sent - acknowledged < limit; }
-  bool ShouldReport() const {
-    return consumed > reported && consumed - reported >= report_bytes;
-  }
+  bool ShouldReport() const { return consumed > reported && consumed - reported >= report_bytes; }
 };
 
 // A window of a host that sends over `there` and receives over `back`. Its peer's window is another

@@ -69,9 +69,9 @@ std::string Difference(const FrameHeader& theirs, const FrameHeader& ours) {
 }  // namespace
 
 std::string DescribeCall(const FrameHeader& header) {
-  std::string text = fmt::format("{} #{} ({} {}", SafeName<Operation>(header.operation, kOperations),
-                                 header.sequence, header.count,
-                                 SafeName<DataType>(header.dtype, kDataTypes));
+  std::string text =
+      fmt::format("{} #{} ({} {}", SafeName<Operation>(header.operation, kOperations),
+                  header.sequence, header.count, SafeName<DataType>(header.dtype, kDataTypes));
   if (header.operation < kOperations && Reduces(static_cast<Operation>(header.operation))) {
     text += fmt::format(", {}", SafeName<Reduction>(header.reduction, kReductions));
   }
@@ -227,9 +227,9 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
   std::vector<Term> terms;
   for (const SlotId term : step.terms) {
     if (term == kOwnInput) {
-      terms.push_back({nullptr,
-                       {static_cast<const std::byte*>(InputAt(step, item)),
-                        count * SizeOf(request.dtype)}});
+      terms.push_back(
+          {nullptr,
+           {static_cast<const std::byte*>(InputAt(step, item)), count * SizeOf(request.dtype)}});
     } else {
       terms.push_back({request.codec, slots_.at({term, item.segment}).payload()});
     }
@@ -251,9 +251,9 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
 }
 
 Status OperationRun::FinishCompute(Item item) {
-  if (collective_.measure_error && plan().steps[item.step].verb == Verb::kEncode) {
-    TW_TRY(Measure(item));
-  }
+  const Step& step = plan().steps[item.step];
+  if (collective_.measure_error && step.verb == Verb::kEncode) TW_TRY(Measure(item));
+  if (step.verb == Verb::kDecode) NoteConsumed(&slots_.at({step.slot, item.segment}));
   Finish(item);
   return {};
 }
@@ -290,17 +290,19 @@ void OperationRun::Release(SlotSegment id) {
   const auto found = slots_.find(id);
   if (found == slots_.end()) return;
   Slot& slot = found->second;
-  if (slot.staging != nullptr) {
-    device_->FreeStaging(slot.staging);
-  } else {
-    windows_[slot.message.source()].consumed += slot.payload().size();
-  }
+  if (slot.staging != nullptr) device_->FreeStaging(slot.staging);
+  NoteConsumed(&slot);
   slots_.erase(found);
 }
 
+void OperationRun::NoteConsumed(Slot* slot) {
+  if (slot->staging != nullptr || slot->consumed) return;
+  slot->consumed = true;
+  windows_[slot->message.source()].consumed += slot->payload().size();
+}
+
 std::optional<Item> OperationRun::NextSend(const std::function<bool(int)>& may_send) {
-  return progress_.ReadySend(
-      [&](int peer) { return windows_[peer].MaySend() && may_send(peer); });
+  return progress_.ReadySend([&](int peer) { return windows_[peer].MaySend() && may_send(peer); });
 }
 
 std::span<const std::byte> OperationRun::StartSend(Item item, TimePoint now) {
@@ -337,8 +339,7 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
     return RemoteError("rank {} sent segment {} of message {} of {}, which is not expected", peer,
                        header.segment, header.message, Describe());
   }
-  const size_t expected =
-      plan().request.codec->EncodedBytes(CountOf(*item), plan().request.dtype);
+  const size_t expected = plan().request.codec->EncodedBytes(CountOf(*item), plan().request.dtype);
   if (frame.payload.size() != expected) {
     return RemoteError("rank {} sent {} bytes for segment {} of {}, which takes {}", peer,
                        frame.payload.size(), header.segment, Describe(), expected);

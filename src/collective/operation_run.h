@@ -133,7 +133,8 @@ class OperationRun {
     Message message;               // or one that came in
     std::span<std::byte> frame;    // whichever of the two
     bool sealed = false;
-    uint32_t unsent = 0;           // sends of an encoded slot that are not done
+    bool consumed = false;  // a message, and its sender's window knows
+    uint32_t unsent = 0;    // sends of an encoded slot that are not done
     std::span<const std::byte> payload() const { return frame.subspan(kFrameHeaderBytes); }
   };
 
@@ -144,6 +145,9 @@ class OperationRun {
   Slot& NewStaging(const Step& step, Item item);
   void Finish(Item item);
   void Release(SlotSegment slot);
+  // A message counts as consumed once it is decoded, though it may still wait to be forwarded: in a
+  // ring, where everybody forwards, windows that waited for that would wait for each other.
+  void NoteConsumed(Slot* slot);
   const void* InputAt(const Step& step, Item item) const;
   void* OutputAt(const Step& step, Item item) const;
   size_t CountOf(Item item) const {
@@ -157,11 +161,11 @@ class OperationRun {
   std::shared_ptr<Completion> completion_;
   Progress progress_;
   std::map<SlotSegment, Slot> slots_;
-  std::map<int, Window> windows_;       // by peer
-  std::vector<SlotSegment> unread_;     // scratch
+  std::map<int, Window> windows_;    // by peer
+  std::vector<SlotSegment> unread_;  // scratch
   std::vector<std::pair<Ticket, Item>> device_work_;
-  std::vector<uint32_t> sends_of_;      // sends that read each slot
-  size_t staged_bytes_ = 0;             // encoded and not yet sent to all
+  std::vector<uint32_t> sends_of_;  // sends that read each slot
+  size_t staged_bytes_ = 0;         // encoded and not yet sent to all
   RunFigures figures_;
   TimePoint begin_;
   TimePoint first_sent_{};

@@ -27,7 +27,8 @@ size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_
   const size_t message_bytes = codec.EncodedBytes(longest, dtype);
   const size_t target = std::clamp(CeilDivide(message_bytes, kMinSegments), kMinSegmentBytes,
                                    std::max(segment_bytes, kMinSegmentBytes));
-  const double elements_per_byte = static_cast<double>(longest) / static_cast<double>(message_bytes);
+  const double elements_per_byte =
+      static_cast<double>(longest) / static_cast<double>(message_bytes);
   const auto elements = static_cast<size_t>(static_cast<double>(target) * elements_per_byte);
   return RoundUp(std::max<size_t>(elements, 1), codec.granule());
 }
@@ -74,9 +75,7 @@ std::string FormatPlan(const Plan& plan) {
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     text += fmt::format("{:4}  stage {}  {:8}", i, step.stage, NameOf(step.verb));
-    const auto reads_input = [&] {
-      return fmt::format("input[{}, +{})", step.input, step.count);
-    };
+    const auto reads_input = [&] { return fmt::format("input[{}, +{})", step.input, step.count); };
     const auto writes_output = [&] {
       return fmt::format("output[{}, +{})", step.output, step.count);
     };
@@ -98,17 +97,17 @@ std::string FormatPlan(const Plan& plan) {
         for (const SlotId term : step.terms) {
           terms.push_back(term == kOwnInput ? reads_input() : fmt::format("slot {}", term));
         }
-        text += fmt::format("{} -> {}", fmt::join(terms, " + "),
-                            step.slot == kNoSlot ? writes_output()
-                                                 : fmt::format("slot {}", step.slot));
+        text +=
+            fmt::format("{} -> {}", fmt::join(terms, " + "),
+                        step.slot == kNoSlot ? writes_output() : fmt::format("slot {}", step.slot));
         break;
       }
       case Verb::kDecode:
         text += fmt::format("slot {} -> {}", step.slot, writes_output());
         break;
     }
-    text += fmt::format("  ({} segment{})\n", plan.segments(step),
-                        plan.segments(step) == 1 ? "" : "s");
+    text +=
+        fmt::format("  ({} segment{})\n", plan.segments(step), plan.segments(step) == 1 ? "" : "s");
   }
   return text;
 }

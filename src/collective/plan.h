@@ -3,10 +3,11 @@
 // Plan: one rank's part in a collective, as data. The engine runs it, the simulator times it,
 // people print it and tests execute it symbolically. Made by the planner; immutable afterwards.
 //
-// A plan is a list of steps over *slots*. A slot holds one encoded message and is written by exactly
-// one step (kEncode, kReceive or kReduce) and read by any number of later ones. Every step is run
-// once a segment: segment s covers elements [s * segment_elements, ...) of the step's own range, and
-// depends on segment s of the slots it reads, on nothing else. That is all the pipelining there is.
+// A plan is a list of steps over *slots*. A slot holds one encoded message and is written by
+// exactly one step (kEncode, kReceive or kReduce) and read by any number of later ones. Every step
+// is run once a segment: segment s covers elements [s * segment_elements, ...) of the step's own
+// range, and depends on segment s of the slots it reads, on nothing else. That is all the
+// pipelining there is.
 
 #ifndef THINWIRE_COLLECTIVE_PLAN_H_
 #define THINWIRE_COLLECTIVE_PLAN_H_
@@ -63,16 +64,16 @@ inline constexpr SlotId kOwnInput = kNoSlot - 1;  // as a term: this rank's inpu
 
 struct Step {
   Verb verb = Verb::kCopy;
-  size_t count = 0;            // elements
-  size_t input = 0;            // where in the input, in elements
-  size_t output = 0;           // where in the output, in elements
-  SlotId slot = kNoSlot;       // written or read; a kReduce without one writes the output
-  std::vector<SlotId> terms;   // kReduce: slots and kOwnInput, in rank order
-  int peer = -1;               // kSend, kReceive
-  uint16_t message = 0;        // kSend, kReceive: tells apart the messages of an ordered pair; one
-                               // slot goes to all its peers under one number, as one sealed frame
-  int stage = 0;               // hops that came before: earlier stages are served first
-  bool complete = true;        // kReduce: false for a partial sum, which an average must not divide
+  size_t count = 0;           // elements
+  size_t input = 0;           // where in the input, in elements
+  size_t output = 0;          // where in the output, in elements
+  SlotId slot = kNoSlot;      // written or read; a kReduce without one writes the output
+  std::vector<SlotId> terms;  // kReduce: slots and kOwnInput, in rank order
+  int peer = -1;              // kSend, kReceive
+  uint16_t message = 0;       // kSend, kReceive: tells apart the messages of an ordered pair; one
+                              // slot goes to all its peers under one number, as one sealed frame
+  int stage = 0;              // hops that came before: earlier stages are served first
+  bool complete = true;       // kReduce: false for a partial sum, which an average must not divide
 };
 
 struct Plan {
@@ -104,8 +105,8 @@ struct Chunk {
 };
 Chunk ChunkOf(size_t count, int chunks, int index);
 
-// Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a message
-// may be empty, so short vectors and barriers need no special case.
+// Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a
+// message may be empty, so short vectors and barriers need no special case.
 class PlanBuilder {
  public:
   PlanBuilder(const PlanRequest& request, Algorithm algorithm, int rank);

@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kCachedPlans = 512;
 // The choice between algorithms doesn't need the last segment: fewer make it quick for many ranks.
 constexpr size_t kSegmentsSimulated = 16;
+// Candidates stand in order of preference (fewer hops and encodes): a later one must be this much
+// quicker to be chosen, for the model is no better than that.
+constexpr double kClearlyQuicker = 0.95;
 // Segments are rounded up to whole chunks of the codec, which are far smaller than the other half.
 constexpr size_t kMaxSegmentBytes = kMaxPayloadBytes / 2;
 
@@ -69,8 +72,8 @@ Plan Planner::Make(const PlanRequest& request, Algorithm algorithm, int rank,
 
 Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) const {
   const size_t bytes = request.codec->EncodedBytes(request.count, request.dtype);
-  const size_t segment_bytes = std::max(segment_bytes_, bytes / kSegmentsSimulated /
-                                                            static_cast<size_t>(request.ranks));
+  const size_t segment_bytes =
+      std::max(segment_bytes_, bytes / kSegmentsSimulated / static_cast<size_t>(request.ranks));
   std::vector<Plan> plans;
   for (int rank = 0; rank < request.ranks; ++rank) {
     plans.push_back(Make(request, algorithm, rank, segment_bytes));
@@ -85,7 +88,7 @@ Algorithm Planner::Choose(const PlanRequest& request) {
   double best_seconds = std::numeric_limits<double>::infinity();
   for (const Algorithm candidate : candidates) {
     const double seconds = Predict(request, candidate).seconds;
-    if (seconds < best_seconds) {
+    if (seconds < kClearlyQuicker * best_seconds) {
       best_seconds = seconds;
       best = candidate;
     }

@@ -50,7 +50,8 @@ class Progress {
   // has come before. Finish it to make its slot readable.
   std::optional<Item> Expected(int peer, uint16_t message, uint32_t segment) const;
 
-  // Marks an item as done. Appends to `unread` the (slot, segment) pairs whose last reader this was.
+  // Marks an item as done. Appends to `unread` the (slot, segment) pairs whose last reader this
+  // was.
   void Finish(Item item, std::vector<std::pair<SlotId, uint32_t>>* unread);
 
   bool done() const { return unfinished_ == 0; }
@@ -72,15 +73,15 @@ class Progress {
   void PushSend(int peer, Entry entry);
 
   const Plan& plan_;
-  std::vector<size_t> first_;        // index of each step's segment 0
-  std::vector<uint32_t> inputs_;     // slots an item still waits for
+  std::vector<size_t> first_;     // index of each step's segment 0
+  std::vector<uint32_t> inputs_;  // slots an item still waits for
   std::vector<State> state_;
   std::vector<std::vector<uint32_t>> readers_;  // steps that read each slot
   std::vector<size_t> slot_first_;
-  std::vector<uint32_t> unread_;     // readers left of each (slot, segment)
+  std::vector<uint32_t> unread_;                           // readers left of each (slot, segment)
   std::map<std::pair<int, uint16_t>, uint32_t> receives_;  // (peer, message) -> step
-  Queue ready_[6];                   // by Verb
-  std::map<int, Queue> sends_;       // by peer
+  Queue ready_[6];                                         // by Verb
+  std::map<int, Queue> sends_;                             // by peer
   std::set<std::pair<Entry, int>> next_sends_;  // the best of each peer's queue, best peer first
   size_t unfinished_ = 0;
 };

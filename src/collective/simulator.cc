@@ -39,7 +39,7 @@ class Simulator {
     uint64_t order;  // ties in the order they were made: the simulation is deterministic
     Kind kind;
     int rank;
-    Item item;       // kArrived and kHeadArrives: the sender's send item
+    Item item;  // kArrived and kHeadArrives: the sender's send item
     int sender;
     double transfer;  // seconds the message takes at the rate it was sent with
     bool operator>(const Event& other) const {
@@ -94,8 +94,7 @@ class Simulator {
   double ComputeSeconds(int rank, Item item) const {
     const Step& step = plan(rank).steps[item.step];
     const size_t operands = std::max<size_t>(step.terms.size(), 1);
-    const size_t bytes =
-        operands * SegmentElements(rank, item) * SizeOf(plan(rank).request.dtype);
+    const size_t bytes = operands * SegmentElements(rank, item) * SizeOf(plan(rank).request.dtype);
     return costs_.item_seconds + static_cast<double>(bytes) / costs_.codec_bytes_per_second;
   }
 
@@ -132,8 +131,7 @@ class Simulator {
         break;
       case Kind::kArrived: {
         const Step& sent = plan(event.sender).steps[event.item.step];
-        const auto item =
-            self.progress.Expected(event.sender, sent.message, event.item.segment);
+        const auto item = self.progress.Expected(event.sender, sent.message, event.item.segment);
         if (item) Finish(event.rank, *item, event.time);
         break;
       }

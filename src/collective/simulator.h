@@ -30,9 +30,9 @@ inline constexpr double kPaceFactor = 0.985;
 inline constexpr size_t kStagingBytes = size_t{4} << 20;
 
 struct Simulation {
-  double seconds = 0;                  // until the last rank is done
-  std::vector<double> rank_seconds;    // until each is
-  std::vector<uint64_t> wire_bytes;    // frames each rank sends, headers included
+  double seconds = 0;                // until the last rank is done
+  std::vector<double> rank_seconds;  // until each is
+  std::vector<uint64_t> wire_bytes;  // frames each rank sends, headers included
 };
 
 // `plans[r]` is rank r's; all of one request and algorithm.

@@ -132,13 +132,14 @@ Status Communicator::Connect(const UniqueId& id) {
   options.rank = rank_;
   options.ranks = ranks_;
   options.communicator = CommunicatorHash(id);
+  options.epoch = settings.epoch;
   options.timeout_seconds = env_.timeout_seconds;
   options.silence_seconds = env_.silence_seconds;
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
-  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport),
-                                     MakeHostDevice());
+  engine_ =
+      std::make_unique<Engine>(options, std::move(links), std::move(transport), MakeHostDevice());
   return {};
 }
 

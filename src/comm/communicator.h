@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Communicator: one rank's membership in a set of ranks. Numbers operations, turns policy into codec
-// and algorithm, asks the planner and hands plans to its engine; keeps statistics. One thread at a
-// time, but for Abort and error.
+// Communicator: one rank's membership in a set of ranks. Numbers operations, turns policy into
+// codec and algorithm, asks the planner and hands plans to its engine; keeps statistics. One thread
+// at a time, but for Abort and error.
 
 #ifndef THINWIRE_COMM_COMMUNICATOR_H_
 #define THINWIRE_COMM_COMMUNICATOR_H_
@@ -31,8 +31,8 @@ struct Call {
   size_t count = 0;
   DataType dtype = DataType::kFloat32;
   Reduction reduction = Reduction::kSum;
-  int root = 0;                        // or the peer of a send or receive
-  const char* policy = nullptr;        // for this call only
+  int root = 0;                  // or the peer of a send or receive
+  const char* policy = nullptr;  // for this call only
   bool in_group = false;
 };
 

@@ -29,8 +29,7 @@ Status Group::End() {
   if (--depth_ > 0) return {};
   const Status refused = std::exchange(refused_, Status());
   if (refused.ok()) return Run();
-  const Status none_ran =
-      refused.WithContext("no call of the group ran, because one was refused");
+  const Status none_ran = refused.WithContext("no call of the group ran, because one was refused");
   for (Entry& entry : std::exchange(entries_, {})) {
     if (entry.request == nullptr) continue;
     auto completion = std::make_shared<Completion>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Group: the calls between GroupStart and GroupEnd of one thread, and what every single call is too:
-// a group of one. All state is the calling thread's own.
+// Group: the calls between GroupStart and GroupEnd of one thread, and what every single call is
+// too: a group of one. All state is the calling thread's own.
 
 #ifndef THINWIRE_COMM_GROUP_H_
 #define THINWIRE_COMM_GROUP_H_

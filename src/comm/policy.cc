@@ -104,8 +104,8 @@ Status Policy::ParseChoice(std::string_view word, Rule* rule) {
 
 bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes) const {
   const bool operation_named =
-      every_operation || (operations.empty() ? Reduces(operation)
-                                             : Contains(operations, Canonical(operation)));
+      every_operation ||
+      (operations.empty() ? Reduces(operation) : Contains(operations, Canonical(operation)));
   return operation_named && (dtypes.empty() || Contains(dtypes, dtype)) && bytes >= at_least &&
          bytes < below;
 }
@@ -118,10 +118,9 @@ Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduct
     if (rule.codec->exact()) return choice;
     if (!rule.codec->Supports(dtype)) {
       choice.exact_because = fmt::format("{} can't code {}", rule.codec->spec(), NameOf(dtype));
-    } else if (Reduces(operation) && reduction != Reduction::kSum &&
-               reduction != Reduction::kAvg) {
-      choice.exact_because = fmt::format("{} is for sums and averages, not {}",
-                                         rule.codec->spec(), NameOf(reduction));
+    } else if (Reduces(operation) && reduction != Reduction::kSum && reduction != Reduction::kAvg) {
+      choice.exact_because =
+          fmt::format("{} is for sums and averages, not {}", rule.codec->spec(), NameOf(reduction));
     }
     if (!choice.exact_because.empty()) choice.codec = &RawCodec();
     return choice;

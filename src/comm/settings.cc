@@ -2,23 +2,32 @@
 #include "comm/settings.h"
 
 #include <cstring>
+#include <random>
 
 #include "collective/link_model.h"
 
 namespace thinwire {
 namespace {
 
+void AppendNumber(uint64_t number, std::string* blob) {
+  blob->append(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+
 void Append(const std::string& text, std::string* blob) {
-  const uint64_t size = text.size();
-  blob->append(reinterpret_cast<const char*>(&size), sizeof(size));
+  AppendNumber(text.size(), blob);
   blob->append(text);
 }
 
+Result<uint64_t> TakeNumber(std::string_view* rest) {
+  uint64_t number = 0;
+  if (rest->size() < sizeof(number)) return RemoteError("a rank's settings are cut short");
+  std::memcpy(&number, rest->data(), sizeof(number));
+  rest->remove_prefix(sizeof(number));
+  return number;
+}
+
 Result<std::string> TakeText(std::string_view* rest) {
-  uint64_t size = 0;
-  if (rest->size() < sizeof(size)) return RemoteError("a rank's settings are cut short");
-  std::memcpy(&size, rest->data(), sizeof(size));
-  rest->remove_prefix(sizeof(size));
+  TW_ASSIGN(const uint64_t size, TakeNumber(rest));
   if (rest->size() < size) return RemoteError("a rank's settings are cut short");
   std::string text(rest->substr(0, size));
   rest->remove_prefix(size);
@@ -30,6 +39,7 @@ Result<std::string> TakeText(std::string_view* rest) {
 Result<SharedSettings> SharedSettings::FromEnv(const Env& env) {
   SharedSettings settings;
   settings.segment_bytes = env.segment_bytes;
+  settings.epoch = std::random_device()();
   // An emulated link is a known one.
   TW_ASSIGN(settings.link, LinkModel::Inline(env.link.empty() ? env.shape : env.link));
   return settings;
@@ -39,7 +49,8 @@ std::string SharedSettings::Pack() const {
   std::string blob;
   Append(address, &blob);
   Append(link, &blob);
-  Append(std::to_string(segment_bytes), &blob);
+  AppendNumber(segment_bytes, &blob);
+  AppendNumber(epoch, &blob);
   return blob;
 }
 
@@ -48,8 +59,9 @@ Result<SharedSettings> SharedSettings::Unpack(const std::string& blob) {
   SharedSettings settings;
   TW_ASSIGN(settings.address, TakeText(&rest));
   TW_ASSIGN(settings.link, TakeText(&rest));
-  TW_ASSIGN(const std::string segment_bytes, TakeText(&rest));
-  settings.segment_bytes = std::strtoull(segment_bytes.c_str(), nullptr, 10);
+  TW_ASSIGN(settings.segment_bytes, TakeNumber(&rest));
+  TW_ASSIGN(const uint64_t epoch, TakeNumber(&rest));
+  settings.epoch = static_cast<uint32_t>(epoch);
   return settings;
 }
 

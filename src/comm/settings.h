@@ -15,9 +15,12 @@
 namespace thinwire {
 
 struct SharedSettings {
-  std::string address;    // of the transport
-  std::string link;       // Env::link, inlined: text of a LinkModel
+  std::string address;  // of the transport
+  std::string link;     // Env::link, inlined: text of a LinkModel
   uint64_t segment_bytes = 0;
+  // Random: tells apart the communicators that a job makes one after another from one unique id or
+  // from the same variables, so that a late frame of an earlier one is turned away.
+  uint32_t epoch = 0;
 
   static Result<SharedSettings> FromEnv(const Env& env);
 

@@ -23,8 +23,14 @@ struct Refusal {
 
 const auto kFloat = thinwireFloat32;
 const auto kBadType = static_cast<thinwireDataType_t>(12);
-const auto kNegativeType = static_cast<thinwireDataType_t>(-1);
+const auto kHighType = static_cast<thinwireDataType_t>(15);
 const auto kBadOp = static_cast<thinwireRedOp_t>(5);
+// One past the last, as a program compiled against a later header would pass it.
+thinwireOperation_t BadOperation() {
+  int number = 0;
+  while (number < kOperations) ++number;
+  return static_cast<thinwireOperation_t>(number);
+}
 constexpr size_t kTooMany = std::numeric_limits<size_t>::max() / 2;
 
 thinwireCallOptions_t Options() { return THINWIRE_CALL_OPTIONS_INITIALIZER; }
@@ -48,8 +54,7 @@ const std::vector<Refusal>& Refusals() {
   static const std::vector<Refusal> refusals = {
       {"version is NULL", [](auto, auto) { return thinwireGetVersion(nullptr); }},
       {"id is NULL", [](auto, auto) { return thinwireGetUniqueId(nullptr); }},
-      {"comm is NULL",
-       [](auto, auto) { return thinwireCommInitRank(nullptr, 1, {}, 0, nullptr); }},
+      {"comm is NULL", [](auto, auto) { return thinwireCommInitRank(nullptr, 1, {}, 0, nullptr); }},
       {"comms is NULL", [](auto, auto) { return thinwireCommInitAll(nullptr, 1, nullptr); }},
       {"nranks is 0",
        [](auto, auto) {
@@ -64,9 +69,17 @@ const std::vector<Refusal>& Refusals() {
          const thinwireConfig_t config = {};
          return thinwireCommInitAll(&comm, 1, &config);
        }},
-      {"communicator is NULL", [](auto, auto) { int n; return thinwireCommCount(nullptr, &n); }},
+      {"communicator is NULL",
+       [](auto, auto) {
+         int n;
+         return thinwireCommCount(nullptr, &n);
+       }},
       {"nranks is NULL", [](auto c, auto) { return thinwireCommCount(c, nullptr); }},
-      {"communicator is NULL", [](auto, auto) { int n; return thinwireCommUserRank(nullptr, &n); }},
+      {"communicator is NULL",
+       [](auto, auto) {
+         int n;
+         return thinwireCommUserRank(nullptr, &n);
+       }},
       {"rank is NULL", [](auto c, auto) { return thinwireCommUserRank(c, nullptr); }},
       {"communicator is NULL",
        [](auto, auto) {
@@ -90,8 +103,8 @@ const std::vector<Refusal>& Refusals() {
        [](auto c, auto v) {
          return thinwireAllReduce(v, v, 1, kBadType, thinwireSum, c, nullptr);
        }},
-      {"-1 is no data type",
-       [](auto c, auto v) { return thinwireAllGather(v, v, 1, kNegativeType, c, nullptr); }},
+      {"15 is no data type",
+       [](auto c, auto v) { return thinwireAllGather(v, v, 1, kHighType, c, nullptr); }},
       {"5 is no reduction",
        [](auto c, auto v) { return thinwireAllReduce(v, v, 1, kFloat, kBadOp, c, nullptr); }},
       {"more than memory",
@@ -137,15 +150,18 @@ const std::vector<Refusal>& Refusals() {
          options.stream = v;
          return WithOptions(c, v, options);
        }},
-      {"q9000",
-       [](auto c, auto v) { return WithPolicy(c, v, "q9000", kFloat, thinwireSum); }},
+      {"q9000", [](auto c, auto v) { return WithPolicy(c, v, "q9000", kFloat, thinwireSum); }},
       {"can't be honoured",
        [](auto c, auto v) { return WithPolicy(c, v, ">=0: q8", thinwireInt32, thinwireSum); }},
       {"can't be honoured",
        [](auto c, auto v) { return WithPolicy(c, v, ">=0: q8", kFloat, thinwireMax); }},
       {"direct",
        [](auto c, auto v) { return WithPolicy(c, v, ">=0: algo=direct", kFloat, thinwireSum); }},
-      {"request is NULL", [](auto, auto) { int done; return thinwireRequestTest(nullptr, &done); }},
+      {"request is NULL",
+       [](auto, auto) {
+         int done;
+         return thinwireRequestTest(nullptr, &done);
+       }},
       {"request is NULL", [](auto, auto) { return thinwireRequestWait(nullptr); }},
       {"policy is NULL", [](auto, auto) { return thinwirePolicyCheck(nullptr); }},
       {"q9000", [](auto, auto) { return thinwirePolicyCheck("q9000"); }},
@@ -164,7 +180,7 @@ const std::vector<Refusal>& Refusals() {
       {"8 is no operation",
        [](auto c, auto) {
          auto statistics = StatisticsOfSize(sizeof(thinwireStatistics_t));
-         return thinwireCommGetStatistics(c, static_cast<thinwireOperation_t>(8), &statistics);
+         return thinwireCommGetStatistics(c, BadOperation(), &statistics);
        }},
       {"communicator is NULL", [](auto, auto) { return thinwireCommResetStatistics(nullptr); }},
   };
@@ -209,9 +225,8 @@ TEST(ArgumentsTest, BuffersThatARankDoesNotUseMayBeNull) {
     float mine = 1;
     float result = 0;
     const bool root = rank == 0;
-    EXPECT_EQ(thinwireReduce(&mine, root ? &result : nullptr, 1, kFloat, thinwireSum, 0, c,
-                             nullptr),
-              0);
+    EXPECT_EQ(
+        thinwireReduce(&mine, root ? &result : nullptr, 1, kFloat, thinwireSum, 0, c, nullptr), 0);
     EXPECT_EQ(result, root ? 2 : 0);
     EXPECT_EQ(thinwireBroadcast(root ? &mine : nullptr, &result, 1, kFloat, 0, c, nullptr), 0);
     EXPECT_EQ(result, 1);

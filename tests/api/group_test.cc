@@ -16,9 +16,9 @@ TEST(GroupTest, OneThreadDrivesAllRanks) {
   EXPECT_EQ(thinwireGroupStart(), thinwireSuccess);
   for (int rank = 0; rank < 3; ++rank) {
     float* const value = &values[static_cast<size_t>(rank)];
-    EXPECT_EQ(thinwireAllReduce(value, value, 1, thinwireFloat32, thinwireSum, comms[rank],
-                                nullptr),
-              thinwireSuccess);
+    EXPECT_EQ(
+        thinwireAllReduce(value, value, 1, thinwireFloat32, thinwireSum, comms[rank], nullptr),
+        thinwireSuccess);
   }
   EXPECT_EQ(thinwireGroupEnd(), thinwireSuccess);
   EXPECT_EQ(values, std::vector<float>(3, 6));
@@ -31,9 +31,9 @@ TEST(GroupTest, OnlyTheOutermostEndRuns) {
   for (int rank = 0; rank < 2; ++rank) {
     float* const value = &values[static_cast<size_t>(rank)];
     EXPECT_EQ(thinwireGroupStart(), thinwireSuccess);
-    EXPECT_EQ(thinwireAllReduce(value, value, 1, thinwireFloat32, thinwireSum, comms[rank],
-                                nullptr),
-              thinwireSuccess);
+    EXPECT_EQ(
+        thinwireAllReduce(value, value, 1, thinwireFloat32, thinwireSum, comms[rank], nullptr),
+        thinwireSuccess);
     EXPECT_EQ(thinwireGroupEnd(), thinwireSuccess);
     EXPECT_EQ(values, (std::vector<float>{1, 2}));
   }
@@ -162,9 +162,9 @@ TEST(RequestTest, ARefusedCallMakesNone) {
   thinwireRequest_t request = nullptr;
   thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
   options.request = &request;
-  EXPECT_EQ(thinwireAllReduce(nullptr, nullptr, 1, thinwireFloat32, thinwireSum, comms[0],
-                              &options),
-            thinwireInvalidArgument);
+  EXPECT_EQ(
+      thinwireAllReduce(nullptr, nullptr, 1, thinwireFloat32, thinwireSum, comms[0], &options),
+      thinwireInvalidArgument);
   EXPECT_EQ(request, nullptr);
 }
 
@@ -175,9 +175,9 @@ TEST(RequestTest, OutlivesItsCommunicator) {
     Comms comms(1, Settings());
     thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
     options.request = &request;
-    ASSERT_EQ(thinwireAllReduce(&value, &value, 1, thinwireFloat32, thinwireSum, comms[0],
-                                &options),
-              thinwireSuccess);
+    ASSERT_EQ(
+        thinwireAllReduce(&value, &value, 1, thinwireFloat32, thinwireSum, comms[0], &options),
+        thinwireSuccess);
   }
   EXPECT_EQ(thinwireRequestWait(request), thinwireSuccess);
 }

@@ -24,9 +24,9 @@ void AllReduce(thinwireComm_t comm, int rank, size_t count, thinwireDataType_t d
   std::vector<float> output(count);
   thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
   options.policy = policy;
-  EXPECT_EQ(thinwireAllReduce(input.data(), output.data(), count, dtype, thinwireSum, comm,
-                              &options),
-            thinwireSuccess)
+  EXPECT_EQ(
+      thinwireAllReduce(input.data(), output.data(), count, dtype, thinwireSum, comm, &options),
+      thinwireSuccess)
       << thinwireGetLastError(comm);
 }
 

@@ -94,7 +94,8 @@ TEST(EngineTest, RefusesWorkAfterAFailure) {
     op.count = 1;
     float value = 0;
     Status status;
-    while ((status = member.Run(op, &value, &value)).ok()) {}
+    while ((status = member.Run(op, &value, &value)).ok()) {
+    }
     EXPECT_FALSE(member.engine().error().ok());
     EXPECT_THAT(status.message(), HasSubstr("enough"));
     EXPECT_THAT(member.Run(op, &value, &value).message(), HasSubstr("enough"));

@@ -71,7 +71,7 @@ TEST(LinkModelTest, LinesNamePairsAndWildcardsAndLaterOnesWin) {
   EXPECT_DOUBLE_EQ(model.at(0, 2).loss, 0);
   EXPECT_DOUBLE_EQ(model.at(1, 2).rate, 37.5e6);
   EXPECT_EQ(model.at(1, 1).rate, 0);
-  EXPECT_DOUBLE_EQ(model.uplink(0), 25e6);    // the best of its pairs
+  EXPECT_DOUBLE_EQ(model.uplink(0), 25e6);  // the best of its pairs
   EXPECT_DOUBLE_EQ(model.downlink(0), 125e6);
 }
 

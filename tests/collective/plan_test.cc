@@ -7,8 +7,8 @@
 #include <set>
 
 #include "collective/planner.h"
-#include "wire/frame.h"
 #include "symbolic_world.h"
+#include "wire/frame.h"
 
 namespace thinwire {
 namespace {
@@ -142,9 +142,9 @@ void CheckOutputs(const PlanRequest& request, Algorithm algorithm, const Symboli
 }
 
 void CheckOperation(const PlanRequest& request, Algorithm algorithm) {
-  SCOPED_TRACE(testing::Message() << NameOf(request.operation) << " " << NameOf(algorithm)
-                                  << " of " << request.count << ", " << request.ranks
-                                  << " ranks, root " << request.root);
+  SCOPED_TRACE(testing::Message() << NameOf(request.operation) << " " << NameOf(algorithm) << " of "
+                                  << request.count << ", " << request.ranks << " ranks, root "
+                                  << request.root);
   // A whole message in one segment; then several segments, the last one short.
   const std::vector<size_t> segment_sizes = {request.count + 1, request.count / 7 + 1};
   for (const size_t segment_elements : segment_sizes) {
@@ -166,16 +166,16 @@ struct Case {
   Algorithm algorithm;
 };
 std::string NameOfCase(const testing::TestParamInfo<Case>& info) {
-  std::string name = fmt::format("{}_{}", NameOf(info.param.operation),
-                                 NameOf(info.param.algorithm));
+  std::string name =
+      fmt::format("{}_{}", NameOf(info.param.operation), NameOf(info.param.algorithm));
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
-  for (const Operation operation : {Operation::kAllReduce, Operation::kReduceScatter,
-                                    Operation::kAllGather, Operation::kBroadcast,
-                                    Operation::kReduce}) {
+  for (const Operation operation :
+       {Operation::kAllReduce, Operation::kReduceScatter, Operation::kAllGather,
+        Operation::kBroadcast, Operation::kReduce}) {
     for (const Algorithm algorithm : Planner::Candidates(operation)) {
       cases.push_back({operation, algorithm});
     }
@@ -305,8 +305,7 @@ TEST(PlanTest, FormatNamesTheCallAndEveryStep) {
   const std::string text = FormatPlan(plan);
   EXPECT_THAT(text, testing::HasSubstr("all_reduce of 7 float (sum), rank 1 of 3: algorithm sra, "
                                        "codec raw"));
-  EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')),
-            plan.steps.size() + 1);
+  EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), plan.steps.size() + 1);
   EXPECT_THAT(text, testing::HasSubstr("input[5, +2)"));
   EXPECT_THAT(text, testing::HasSubstr("-> rank 2 as message 0"));
 }

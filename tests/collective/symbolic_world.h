@@ -113,7 +113,9 @@ class SymbolicWorld {
     std::vector<Symbol> symbols;
   };
 
-  size_t Below(size_t bound) { return std::uniform_int_distribution<size_t>(0, bound - 1)(random_); }
+  size_t Below(size_t bound) {
+    return std::uniform_int_distribution<size_t>(0, bound - 1)(random_);
+  }
 
   // Runs one of the rank's ready items, of a kind drawn at random.
   bool Step1(size_t rank) {

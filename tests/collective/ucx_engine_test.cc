@@ -7,16 +7,16 @@
 namespace thinwire {
 namespace {
 
-EngineStack OverUcx() {
+EngineStack Over(const std::string& transport) {
   EngineStack stack;
-  stack.transport = [](int) { return MakeTransport("ucx", {}); };
+  stack.transport = [transport](int) { return MakeTransport(transport, {}); };
   return stack;
 }
 
 // Beside loopback in one program, so that their bits are compared.
 INSTANTIATE_TEST_SUITE_P(Engine, CollectiveSuite,
-                         testing::Values(SuiteParam{"Loopback", MembersOf({MakeLoopback}), false},
-                                         SuiteParam{"Ucx", MembersOf(OverUcx()), false}),
+                         testing::Values(SuiteParam{"Loopback", MembersOf(Over("loopback")), false},
+                                         SuiteParam{"Ucx", MembersOf(Over("ucx")), false}),
                          NameOfParam);
 
 }  // namespace

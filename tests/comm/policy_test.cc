@@ -85,7 +85,8 @@ TEST(PolicyTest, SmallVectorsStayExactUnlessASizeIsNamed) {
 
 TEST(PolicyTest, WhatCannotBeCompressedFallsBackAndSaysWhy) {
   const Policy policy = Parsed("q8 algo=ring");
-  const auto integers = policy.For(Operation::kAllReduce, DataType::kInt32, Reduction::kSum, kLarge);
+  const auto integers =
+      policy.For(Operation::kAllReduce, DataType::kInt32, Reduction::kSum, kLarge);
   EXPECT_EQ(integers.codec->spec(), "raw");
   EXPECT_EQ(integers.algorithm, Algorithm::kRing);
   EXPECT_THAT(integers.exact_because, AllOf(HasSubstr("q8"), HasSubstr("int32")));

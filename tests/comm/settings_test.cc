@@ -11,6 +11,7 @@ SharedSettings Sample() {
   settings.address = std::string("ucx\0blob", 8);
   settings.link = "rate=1gbit";
   settings.segment_bytes = 65536;
+  settings.epoch = 0xfedcba98;
   return settings;
 }
 
@@ -20,6 +21,7 @@ TEST(SharedSettingsTest, ComeBackAsTheyWere) {
   EXPECT_EQ(back.value().address, Sample().address);
   EXPECT_EQ(back.value().link, Sample().link);
   EXPECT_EQ(back.value().segment_bytes, Sample().segment_bytes);
+  EXPECT_EQ(back.value().epoch, Sample().epoch);
 }
 
 TEST(SharedSettingsTest, EveryTruncationIsRefused) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One rank as a process: rank_program WHAT; RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say which.
+// One rank as a process: rank_program WHAT; RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say
+// which.
 //   loop   all-reduces until one fails, then prints why and exits with 3
 //   exit   a few all-reduces, then returns from main without destroying its communicator
 //   linger like exit, but waits a moment and checks that nothing has failed, and destroys
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
     if (error != thinwireSuccess) return Fail(comm);
     return thinwireCommDestroy(comm) == thinwireSuccess ? 0 : 4;
   }
-  while (AllReduce(comm, nranks) == thinwireSuccess) {}
+  while (AllReduce(comm, nranks) == thinwireSuccess) {
+  }
   return Fail(comm);
 }

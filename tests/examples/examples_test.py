@@ -158,6 +158,13 @@ class TrainTextTest(unittest.TestCase):
             processes = self.train(start, "--policy", policy, THINWIRE_TRANSPORT="ucx")
             self.assertEqual(threads["parameter_hash"], processes["parameter_hash"])
 
+    def test_a_ring_forwards_chunks_larger_than_a_window(self):
+        results = self.train(run, "--ranks", 3, "--steps", 1, "--batch", 1, "--hidden", 32000,
+                             "--policy", "algo=ring", THINWIRE_TRANSPORT="loopback",
+                             THINWIRE_TIMEOUT="20s")
+        self.assertEqual(results["algorithm"], "ring")
+        self.assertGreater(results["parameters"] * 4 / 3, 5 << 20)
+
     @NEEDS_UCX
     def test_ranks_started_with_different_flags_are_told(self):
         port = str(free_port())

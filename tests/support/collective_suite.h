@@ -230,7 +230,8 @@ TEST_P(CollectiveSuite, GroupedSendsAndReceivesMeet) {
       std::vector<Bytes> sent;
       std::vector<Bytes> received(ranks, Bytes(count * 4));
       const auto value = [](int from, int to) {
-        return [from, to](size_t i) { return static_cast<double>(i % 1000) + from * 10 + to * 100; };
+        return
+            [from, to](size_t i) { return static_cast<double>(i % 1000) + from * 10 + to * 100; };
       };
       for (int peer = 0; peer < ranks; ++peer) {
         sent.push_back(Elements(DataType::kFloat32, count, value(member.rank(), peer)));

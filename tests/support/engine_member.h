@@ -56,10 +56,9 @@ class EngineMember final : public Member {
       request.codec = FindCodec(part.op.codec).value();
       const bool has_choice = Planner::Candidates(request.operation).size() > 1;
       Collective collective;
-      collective.plan = planner_
-                            .PlanFor(request, has_choice ? part.op.algorithm : Algorithm::kAuto,
-                                     rank_)
-                            .value();
+      collective.plan =
+          planner_.PlanFor(request, has_choice ? part.op.algorithm : Algorithm::kAuto, rank_)
+              .value();
       collective.input = part.send;
       collective.output = part.recv;
       collective.sequence = IsPointToPoint(request.operation)
@@ -130,8 +129,7 @@ inline MakeForRanks MakeFaulty(FaultOptions options) {
   return [options, seed](int) mutable -> Result<std::unique_ptr<Transport>> {
     TW_ASSIGN(auto inner, MakeTransport("loopback", {}));
     options.seed = (*seed)++;
-    return std::unique_ptr<Transport>(
-        std::make_unique<FaultyTransport>(std::move(inner), options));
+    return std::unique_ptr<Transport>(std::make_unique<FaultyTransport>(std::move(inner), options));
   };
 }
 

@@ -40,9 +40,10 @@ class LateDevice final : public Device {
   }
   Result<Ticket> Reduce(const ReducePass& pass) override {
     const std::vector<Term> terms(pass.terms.begin(), pass.terms.end());
-    return Later([this, pass, terms]() mutable {
-      pass.terms = terms;
-      return host_->Reduce(pass);
+    return Later([this, pass, terms] {
+      ReducePass later = pass;
+      later.terms = terms;
+      return host_->Reduce(later);
     });
   }
   Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
