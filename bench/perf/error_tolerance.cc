@@ -11,11 +11,12 @@ double SumTolerance(const CodecBound& bound, const std::string& algorithm, int r
                     double largest) {
   double error = 0;
   if (algorithm == "ring") {  // every hop encodes the partial sum so far
-    for (int terms = 1; terms <= ranks; ++terms) error += bound.Of(terms * largest + error);
+    for (int terms = 1; terms <= ranks; ++terms) error += bound.ErrorOf(terms * largest + error);
     return error;
   }
-  error = ranks * bound.Of(largest);
-  if (algorithm == "sra") error += bound.Of(ranks * largest + error);  // the sum is encoded again
+  error = ranks * bound.ErrorOf(largest);
+  if (algorithm == "sra")
+    error += bound.ErrorOf(ranks * largest + error);  // the sum is encoded again
   return error;
 }
 
@@ -36,7 +37,7 @@ double ErrorTolerance(const CodecBound& bound, const Operation& operation,
                       int ranks, double largest) {
   constexpr double kBinary32 = 0x1p-24;  // codecs and sums work in binary32
   if (!operation.reduces) {
-    return bound.Of(largest) + (kBinary32 + type.rounding()) * largest * (1 + bound.relative);
+    return bound.ErrorOf(largest) + (kBinary32 + type.rounding()) * largest * (1 + bound.relative);
   }
   const double sum = ranks * largest;
   const double encodes = SumTolerance(bound, algorithm, ranks, largest);

@@ -20,7 +20,7 @@ struct CodecBound {
   static CodecBound Of(const std::string& codec);
   bool exact() const { return relative == 0 && absolute == 0; }
   // Error of one encode of elements no larger than `largest`.
-  double Of(double largest) const { return relative * largest + absolute; }
+  double ErrorOf(double largest) const { return relative * largest + absolute; }
 };
 
 // Largest error of an element of the result, for inputs no larger than `largest`.

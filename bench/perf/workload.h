@@ -68,7 +68,7 @@ struct Workload {
     size_t first;
   };
   std::vector<Part> Expected(Values values) const;
-  // Elements this rank checks.
+  // What this rank sends.
   Pattern Input(Values values) const { return Input(values, rank); }
 
   thinwireResult_t Call(const void* send, void* recv, thinwireComm_t comm) const;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""thinwire-perf: every operation, type, reduction and algorithm is right; wrong ones are noticed."""
+"""thinwire-perf: every operation, type, reduction and algorithm is right; errors are noticed."""
 
 import os
 import unittest
@@ -89,7 +89,9 @@ class PerfProgramTest(unittest.TestCase):
 
     def test_sizes_grow_by_factor_and_by_step(self):
         common = ["all_reduce", "-b", "1K", "-e", "4K", "-n", "1", "--transport", "loopback"]
-        for flags, sizes in [(["-f", "2"], [1024, 2048, 4096]), (["-i", "1536"], [1024, 2560, 4096])]:
+        by_factor = (["-f", "2"], [1024, 2048, 4096])
+        by_step = (["-i", "1536"], [1024, 2560, 4096])
+        for flags, sizes in [by_factor, by_step]:
             status, rows, output = program.perf(*common, *flags)
             self.assertEqual(status, 0, output)
             self.assertEqual([row["bytes"] for row in rows if not row["in_place"]], sizes)
@@ -103,8 +105,9 @@ class PerfProgramTest(unittest.TestCase):
             self.assertEqual({row["root"] for row in rows}, {2})
 
     def test_an_emulated_link_costs_its_latency(self):
-        status, rows, output = program.perf("all_reduce", "-b", "8", "-e", "8", "-n", "3", "--delay",
-                                            "30ms", "--rate", "500mbit", "--transport", "loopback")
+        status, rows, output = program.perf("all_reduce", "-b", "8", "-e", "8", "-n", "3",
+                                            "--delay", "30ms", "--rate", "500mbit",
+                                            "--transport", "loopback")
         self.assertEqual(status, 0, output)
         for row in rows:
             self.assertGreaterEqual(row["time_us_min"], 29000)
@@ -133,7 +136,7 @@ class PerfProgramTest(unittest.TestCase):
                 self.assertEqual(rows, [])
 
 
-@unittest.skipIf(os.environ.get("THINWIRE_SANITIZE"), "preloading and sanitizers exclude each other")
+@unittest.skipIf(os.environ.get("THINWIRE_SANITIZE"), "sanitizers don't stand preloading")
 class WrongResultTest(unittest.TestCase):
     """The library is made to err, which must be counted and end in a status other than 0."""
 

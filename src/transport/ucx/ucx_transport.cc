@@ -102,7 +102,9 @@ class UcxTransport final : public Transport {
     bool broken = false;          // UCX has reported the endpoint's failure
     bool hello_seen = false;
     bool welcome_seen = false;
+    bool farewell_seen = false;
     bool farewell_answered = false;
+    Request answer;  // the sending of our answer to its farewell
     Status status;
   };
 
@@ -116,7 +118,7 @@ class UcxTransport final : public Transport {
   void OnControl(Kind kind, Peer* peer);
   Status OpenEndpoint(std::string_view address, Peer* peer);
   Status Post(Peer* peer, Kind kind, std::span<const std::byte> bytes, Request* request);
-  void PostControl(Peer* peer, Kind kind);
+  void PostControl(Peer* peer, Kind kind, Request* request = nullptr);
   void WaitForEvent(TimePoint deadline);
   template <typename Done>
   bool ProgressUntil(TimePoint deadline, Done done);
@@ -261,8 +263,8 @@ Status UcxTransport::Post(Peer* peer, Kind kind, std::span<const std::byte> byte
 }
 
 // A peer that can't be told is recorded as failed by Post.
-void UcxTransport::PostControl(Peer* peer, Kind kind) {
-  if (peer->endpoint != nullptr && !peer->broken) (void)Post(peer, kind, {}, nullptr);
+void UcxTransport::PostControl(Peer* peer, Kind kind, Request* request) {
+  if (peer->endpoint != nullptr && !peer->broken) (void)Post(peer, kind, {}, request);
 }
 
 void UcxTransport::OnSent(void* handle, ucs_status_t status, void* request) {
@@ -327,8 +329,9 @@ void UcxTransport::OnControl(Kind kind, Peer* peer) {
       peer->welcome_seen = true;
       break;
     case Kind::kFarewell:
+      peer->farewell_seen = true;
       Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
-      PostControl(peer, Kind::kFarewellSeen);
+      PostControl(peer, Kind::kFarewellSeen, &peer->answer);
       break;
     case Kind::kFarewellSeen:
       peer->farewell_answered = true;
@@ -399,14 +402,20 @@ bool UcxTransport::ProgressUntil(TimePoint deadline, Done done) {
 
 // --- Close ---
 
+// A peer is done with when it has answered our farewell (so all before it was received), or closes
+// itself (so it wants no more), or is lost. Its sockets may stay open for a while after that: their
+// end is not waited for.
 void UcxTransport::Close(TimePoint deadline) {
   closed_ = true;
-  for (Peer& peer : peers_) PostControl(&peer, Kind::kFarewell);
-  ProgressUntil(deadline, [this] {
-    return std::all_of(peers_.begin(), peers_.end(), [](const Peer& peer) {
-      return peer.endpoint == nullptr || peer.broken || peer.farewell_answered;
-    });
-  });
+  if (peers_.empty()) return;  // never connected
+  const auto done = [](const Peer& peer) {
+    return peer.endpoint == nullptr || peer.broken || peer.farewell_answered ||
+           (peer.farewell_seen && !peer.answer.pending());
+  };
+  for (Peer& peer : peers_) {
+    if (!peer.farewell_seen) PostControl(&peer, Kind::kFarewell);
+  }
+  ProgressUntil(deadline, [&] { return std::all_of(peers_.begin(), peers_.end(), done); });
   CloseEndpoints();
 }
 
