@@ -26,7 +26,9 @@ add_library(thinwire_options INTERFACE)
 target_compile_options(thinwire_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow
   $<$<COMPILE_LANGUAGE:CXX>:-Wconversion>
-  $<$<BOOL:${THINWIRE_WERROR}>:-Werror>)
+  $<$<BOOL:${THINWIRE_WERROR}>:-Werror>
+  # GCC 12 warns of its own variant and shared_ptr once they are instrumented.
+  $<$<BOOL:${THINWIRE_SANITIZE}>:-Wno-maybe-uninitialized>)
 if(THINWIRE_SANITIZE)
   add_compile_options(-fsanitize=${THINWIRE_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${THINWIRE_SANITIZE})

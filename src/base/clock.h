@@ -5,6 +5,7 @@
 #ifndef THINWIRE_BASE_CLOCK_H_
 #define THINWIRE_BASE_CLOCK_H_
 
+#include <algorithm>
 #include <chrono>
 
 namespace thinwire {
@@ -15,8 +16,10 @@ using Duration = std::chrono::nanoseconds;
 
 inline TimePoint Now() { return Clock::now(); }
 
+// Clamped to thirty years either way, so that sums with a time of day don't overflow.
 inline Duration FromSeconds(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::clamp(seconds, -1e9, 1e9)));
 }
 inline double ToSeconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();

@@ -7,6 +7,7 @@
 #include "codec/q8_block.h"
 
 constexpr size_t kQ8Blocks = q8::kChunk / q8::kBlock;
+constexpr size_t kQ8ChunksAhead = 3;
 
 // The largest finite magnitude of a block, as bits.
 inline uint32_t Q8BlockMaxFinite(const float* x) {
@@ -34,8 +35,11 @@ struct Q8Blocks {
     memcpy(last, source + whole * q8::kBlock, rest * sizeof(float));
   }
   const float* operator[](size_t b) const { return b < whole ? source + b * q8::kBlock : last; }
-  // Each of the two reads of a chunk fetches half of the next one, so memory never idles.
-  void FetchAhead(size_t line) const { __builtin_prefetch(source + q8::kChunk + line * 16); }
+  // Each of the two reads of a chunk fetches half of a later one, so memory never idles. Into the
+  // second cache (locality 2): it can wait for more lines at once than the first.
+  void FetchAhead(size_t line) const {
+    __builtin_prefetch(source + kQ8ChunksAhead * q8::kChunk + line * 16, 0, 2);
+  }
 };
 
 // scales[b] of all blocks; returns whether the chunk is guarded.

@@ -9,12 +9,13 @@
 namespace thinwire {
 namespace {
 
-constexpr double kWatchSeconds = 0.1;  // how often peers and deadlines are looked at
-constexpr double kLingerSeconds = 1;   // longest wait for the others' goodbyes
-constexpr double kFailedLingerSeconds = 0.2;
+constexpr double kWatchSeconds = 0.1;        // how often peers and deadlines are looked at
 constexpr double kDeviceSeconds = 50e-6;     // how often a device at work is asked
-constexpr double kCloseSeconds = 5;          // longest wait for what was sent to get through
+constexpr double kLingerSeconds = 1;         // longest wait until the transport has the last frames
+constexpr double kCloseSeconds = 5;          // longest wait until the peers have them
+constexpr double kFailedCloseSeconds = 0.2;  // likewise of the reason for a failure
 constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a goodbye
+constexpr double kLostGraceSeconds = 0.1;    // the reason may come behind a lost connection
 constexpr size_t kEndedRemembered = 256;
 constexpr size_t kMaxReasonBytes = 1024;
 
@@ -46,7 +47,7 @@ Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Tr
       pacer_(links_, options.rank),
       peers_(static_cast<size_t>(options.ranks)) {
   for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
-  thread_ = std::thread([this] { Loop(); });
+  thread_ = std::thread([this] { Run(); });
 }
 
 Engine::~Engine() {
@@ -104,6 +105,16 @@ void Engine::Close() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Engine::Run() {
+  for (;;) {
+    try {
+      return Loop();
+    } catch (const std::exception& failure) {  // out of memory: fail, then go on to close
+      Fail(SystemError("rank {} is out of resources: {}", options_.rank, failure.what()));
+    }
+  }
+}
+
 void Engine::Loop() {
   while (true) {
     const TimePoint now = Now();
@@ -126,7 +137,7 @@ void Engine::Loop() {
     const Duration waited = Now() - now;
     for (const auto& run : runs_) run->AddWait(waited);
   }
-  transport_->Close(Now() + FromSeconds(Failed() ? kFailedLingerSeconds : kCloseSeconds));
+  transport_->Close(Now() + FromSeconds(Failed() ? kFailedCloseSeconds : kCloseSeconds));
   sends_.clear();
   early_.clear();  // messages must go on this thread, before the transport
 }
@@ -389,7 +400,11 @@ void Engine::WatchPeer(int rank, TimePoint now) {
     }
     return;
   }
-  if (!status.ok()) return Fail(RemoteError("lost rank {}: {}", rank, status.message()));
+  if (!status.ok()) {
+    if (peer.lost_at == TimePoint{}) peer.lost_at = now;
+    if (now - peer.lost_at < FromSeconds(kLostGraceSeconds)) return;
+    return Fail(RemoteError("lost rank {}: {}", rank, status.message()));
+  }
   if (now - peer.heard > FromSeconds(options_.silence_seconds)) {
     return Fail(RemoteError("lost rank {}: nothing heard of it for {} s (THINWIRE_SILENCE)", rank,
                             options_.silence_seconds));
@@ -430,18 +445,13 @@ void Engine::Fail(Status status, bool tell_peers) {
 
 bool Engine::MayLeave(TimePoint now) {
   if (leave_by_ == TimePoint{}) {
-    leave_by_ = now + FromSeconds(Failed() ? kFailedLingerSeconds : kLingerSeconds);
+    leave_by_ = now + FromSeconds(kLingerSeconds);
     for (int peer = 0; peer < options_.ranks && !Failed(); ++peer) {
       SendControl(FrameKind::kGoodbye, peer);
     }
   }
   next_watch_ = std::min(next_watch_, leave_by_);
-  if (now >= leave_by_) return true;
-  if (Failed()) return sends_.empty();
-  for (int rank = 0; rank < options_.ranks; ++rank) {
-    if (rank != options_.rank && !peers_[static_cast<size_t>(rank)].left) return false;
-  }
-  return true;
+  return sends_.empty() || now >= leave_by_;
 }
 
 }  // namespace thinwire

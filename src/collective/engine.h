@@ -58,8 +58,8 @@ class Engine {
   void Abort(const std::string& why);
   // Close, without waiting for its end.
   void StartClose();
-  // Waits for what is in flight, says goodbye, waits a moment for the others', closes the
-  // transport, ends the thread. Harmless when repeated.
+  // Waits for what is in flight, says goodbye, closes the transport, ends the thread. Harmless when
+  // repeated.
   void Close();
 
  private:
@@ -76,10 +76,12 @@ class Engine {
   struct Peer {
     bool left = false;  // said goodbye
     TimePoint left_at{};
+    TimePoint lost_at{};  // its connection broke
     TimePoint heard{};
     TimePoint spoken{};
   };
 
+  void Run();
   void Loop();
   std::string AbortReason() const;
   bool AcceptSubmissions();

@@ -121,17 +121,17 @@ TEST(RendezvousSecretTest, RootThatDoesNotKnowTheSecretIsNotTrusted) {
   fields.addresses = ResolveHost("127.0.0.1").value();
   std::thread impostor([&] {
     for (;;) {  // accepts everybody, with a proof made up; ends when nobody tries any more
-      Result<Fd> fd = SystemError("none yet");
+      Fd fd;
       const TimePoint deadline = In(1.5);
-      while (!fd.ok() && Now() < deadline) {
+      while (!fd.open() && Now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        if (Fd accepted = Accept(listener->get()); accepted.open()) fd = std::move(accepted);
+        fd = Accept(listener->get());
       }
-      if (!fd.ok()) return;
-      (void)WriteAll(fd->get(), PackGreeting({}), Soon());
+      if (!fd.open()) return;
+      (void)WriteAll(fd.get(), PackGreeting({}), Soon());
       const std::string accepted = PackMessage(MessageType::kAccepted, std::string(32, 'p'));
-      (void)WriteAll(fd->get(), BytesOf(accepted + PackMessage(MessageType::kReady, "")), Soon());
-      (void)ReadToEnd(*fd);
+      (void)WriteAll(fd.get(), BytesOf(accepted + PackMessage(MessageType::kReady, "")), Soon());
+      (void)ReadToEnd(fd);
     }
   });
   const JoinResult joined = Rendezvous::Join(PackUniqueId(fields), 0, 1, In(0.3));

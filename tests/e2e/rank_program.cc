@@ -38,6 +38,10 @@ int Fail(thinwireComm_t comm) {
 
 }  // namespace
 
+// Some of these ranks end without destroying their communicator: that is no leak to report.
+extern "C" __attribute__((visibility("default"))) const char* __asan_default_options();  // NOLINT
+const char* __asan_default_options() { return "detect_leaks=0"; }
+
 int main(int argc, char** argv) {
   const char* const what = argc > 1 ? argv[1] : "loop";
   thinwireConfig_t config = THINWIRE_CONFIG_INITIALIZER;

@@ -46,7 +46,7 @@ expect 'link file in the environment' "file=$scratch/links" \
 
 echo '0 1 10mbit' >"$scratch/bad"
 expect 'bad link file' \
-  "thinwire-lab: $scratch/bad:1: expected 'from to rate delay [loss]', found 3 fields 2" \
+  "thinwire-lab: --matrix: $scratch/bad: line 1: write 'from to rate delay [loss]', not 3 fields 2" \
   "$("$lab" run --matrix "$scratch/bad" -- true 2>&1 | tr '\n' ' '; echo "${PIPESTATUS[0]}")"
 
 expect 'last line without an end' '[0] a[0] b' \
