@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "collective/link_model.h"
 #include "emulated_host.h"
 #include "forwarder.h"
-#include "collective/link_model.h"
 
 namespace thinwire::lab {
 

@@ -37,8 +37,7 @@ TrainTimes TrainTimes::Part(int first, int count, int packets) const {
 }
 
 Serializer::Serializer(double bytes_per_second, uint64_t queue_bytes)
-    : ns_per_byte_(1e9 / bytes_per_second),
-      queue_bytes_(static_cast<double>(queue_bytes)) {}
+    : ns_per_byte_(1e9 / bytes_per_second), queue_bytes_(static_cast<double>(queue_bytes)) {}
 
 // Rounded up, so that times of consecutive packets strictly increase.
 int64_t Serializer::Nanoseconds(int64_t bytes) const {

@@ -61,6 +61,8 @@ double Combine(thinwireRedOp_t op, double a, double b) {
     case thinwireSum:
     case thinwireAvg:
       return a + b;
+    case thinwireMaxRedOp:
+      break;
   }
   return 0;
 }

@@ -55,7 +55,8 @@ typedef enum {
   thinwireTimeout = 8          /* peers did not come in time: abort and rebuild */
 } thinwireResult_t;
 
-/* Values equal those of ncclDataType_t. */
+/* Values equal those of ncclDataType_t. The last of each enum that goes into a call is no value: with
+ * it a compiler may not assume what numbers callers pass, and wrong ones can be refused. */
 typedef enum {
   thinwireInt8 = 0,
   thinwireUint8 = 1,
@@ -68,7 +69,8 @@ typedef enum {
   thinwireFloat64 = 8,
   thinwireBfloat16 = 9,
   thinwireFloat8e4m3 = 10,
-  thinwireFloat8e5m2 = 11
+  thinwireFloat8e5m2 = 11,
+  thinwireMaxDataType = 0x7fffffff
 } thinwireDataType_t;
 
 /* Values equal those of ncclRedOp_t. Arithmetic: docs/codecs.md, "Reduction". */
@@ -77,7 +79,8 @@ typedef enum {
   thinwireProd = 1,
   thinwireMax = 2,
   thinwireMin = 3,
-  thinwireAvg = 4
+  thinwireAvg = 4,
+  thinwireMaxRedOp = 0x7fffffff
 } thinwireRedOp_t;
 
 typedef enum {
@@ -88,7 +91,8 @@ typedef enum {
   thinwireOpBroadcast = 4,
   thinwireOpReduce = 5,
   thinwireOpSend = 6,
-  thinwireOpRecv = 7
+  thinwireOpRecv = 7,
+  thinwireMaxOperation = 0x7fffffff
 } thinwireOperation_t;
 
 /* Names a communicator to be. 128 opaque bytes, to be carried to every rank by any means. */

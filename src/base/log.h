@@ -21,11 +21,11 @@ void LogLine(LogLevel level, const std::string& text);
 }  // namespace thinwire
 
 // TW_LOG(kInfo, "rank {} of {}", rank, nranks): the arguments are evaluated only if printed.
-#define TW_LOG(level, ...)                                                                 \
-  do {                                                                                     \
-    if (::thinwire::LogEnabled(::thinwire::LogLevel::level)) {                             \
-      ::thinwire::LogLine(::thinwire::LogLevel::level, ::fmt::format(__VA_ARGS__));        \
-    }                                                                                      \
+#define TW_LOG(level, ...)                                                          \
+  do {                                                                              \
+    if (::thinwire::LogEnabled(::thinwire::LogLevel::level)) {                      \
+      ::thinwire::LogLine(::thinwire::LogLevel::level, ::fmt::format(__VA_ARGS__)); \
+    }                                                                               \
   } while (false)
 
 #endif  // THINWIRE_BASE_LOG_H_

@@ -58,8 +58,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}            // NOLINT: implicit
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}     // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: implicit
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit
 
   bool ok() const { return state_.index() == 0; }
   Status status() const { return ok() ? Status() : std::get<1>(state_); }
@@ -110,18 +110,18 @@ Status SystemErrno(const std::string& what);
 #define TW_CONCAT(a, b) TW_CONCAT_INNER(a, b)
 
 // Forwards an error of `expr` (a Status) to the caller.
-#define TW_TRY(expr)                                                      \
-  do {                                                                    \
-    if (::thinwire::Status tw_status = (expr); !tw_status.ok()) {         \
-      return tw_status;                                                   \
-    }                                                                     \
+#define TW_TRY(expr)                                              \
+  do {                                                            \
+    if (::thinwire::Status tw_status = (expr); !tw_status.ok()) { \
+      return tw_status;                                           \
+    }                                                             \
   } while (false)
 
 // TW_ASSIGN(auto x, F()): x = value of F() (a Result), or forwards its error.
 #define TW_ASSIGN(target, expr) TW_ASSIGN_INNER(TW_CONCAT(tw_result_, __LINE__), target, expr)
-#define TW_ASSIGN_INNER(result, target, expr)  \
-  auto result = (expr);                        \
-  if (!result.ok()) return result.status();    \
+#define TW_ASSIGN_INNER(result, target, expr) \
+  auto result = (expr);                       \
+  if (!result.ok()) return result.status();   \
   target = std::move(result).value()
 
 #endif  // THINWIRE_BASE_STATUS_H_

@@ -21,12 +21,12 @@ constexpr std::array<Unit, 11> kByteUnits = {{{"", 1},
                                               {"k", kKi},
                                               {"kb", kKi},
                                               {"kib", kKi},
-                                              {"m", kKi * kKi},
-                                              {"mb", kKi * kKi},
-                                              {"mib", kKi * kKi},
-                                              {"g", kKi * kKi * kKi},
-                                              {"gb", kKi * kKi * kKi},
-                                              {"gib", kKi * kKi * kKi}}};
+                                              {"m", kKi* kKi},
+                                              {"mb", kKi* kKi},
+                                              {"mib", kKi* kKi},
+                                              {"g", kKi* kKi* kKi},
+                                              {"gb", kKi* kKi* kKi},
+                                              {"gib", kKi* kKi* kKi}}};
 constexpr std::array<Unit, 5> kTimeUnits = {
     {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}}};
 constexpr std::array<Unit, 4> kRateUnits = {

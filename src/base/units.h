@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Quantities as people write them: "64M", "1.5GiB", "500mbit", "20ms", "0.1%". A bare 0 needs no unit.
+// Quantities as people write them: "64M", "1.5GiB", "500mbit", "20ms", "0.1%". A bare 0 needs no
+// unit.
 
 #ifndef THINWIRE_BASE_UNITS_H_
 #define THINWIRE_BASE_UNITS_H_

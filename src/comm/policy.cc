@@ -106,7 +106,8 @@ bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes) co
   const bool operation_named =
       every_operation ||
       (operations.empty() ? Reduces(operation) : Contains(operations, Canonical(operation)));
-  return operation_named && (dtypes.empty() || Contains(dtypes, dtype)) && bytes >= at_least &&
+  const size_t floor = at_least.value_or(codec->exact() ? 0 : kPolicyFloorBytes);
+  return operation_named && (dtypes.empty() || Contains(dtypes, dtype)) && bytes >= floor &&
          bytes < below;
 }
 

@@ -10,6 +10,7 @@
 #ifndef THINWIRE_COMM_POLICY_H_
 #define THINWIRE_COMM_POLICY_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@
 
 namespace thinwire {
 
-// Below this an encode saves less time than it costs; a rule's own '>=' overrides it.
+// Below this a lossy codec saves less time than it costs; a rule's own '>=' overrides it.
 inline constexpr size_t kPolicyFloorBytes = size_t{32} << 10;
 
 class Policy {
@@ -41,7 +42,7 @@ class Policy {
     std::vector<Operation> operations;  // empty: those that reduce
     std::vector<DataType> dtypes;       // empty: all
     bool every_operation = false;       // '*'
-    size_t at_least = kPolicyFloorBytes;
+    std::optional<size_t> at_least;     // not said: the floor for lossy codecs, else 0
     size_t below = ~size_t{0};
     const Codec* codec = &RawCodec();
     bool names_codec = false;

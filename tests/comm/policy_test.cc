@@ -79,6 +79,7 @@ TEST(PolicyTest, SmallVectorsStayExactUnlessASizeIsNamed) {
   EXPECT_EQ(choice("q8", kPolicyFloorBytes - 1), "raw auto");
   EXPECT_EQ(choice("q8", kPolicyFloorBytes), "q8 auto");
   EXPECT_EQ(choice(">=0: q8", 4), "q8 auto");
+  EXPECT_EQ(choice("algo=ring", 4), "raw ring");  // an algorithm alone costs nothing
   EXPECT_EQ(choice(">=1K <64K: q8", 1024), "q8 auto");
   EXPECT_EQ(choice(">=1K <64K: q8", size_t{64} << 10), "raw auto");
 }
