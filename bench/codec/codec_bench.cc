@@ -123,7 +123,7 @@ void Register(const std::string& name, const std::function<void(benchmark::State
 }
 
 const bool registered = [] {
-  for (const std::string_view name : CodecNames()) {
+  for (const std::string_view name : CodecSpecs()) {
     const std::string spec(name);
     Register(spec + "/encode", [=](auto& state) { Encode(state, spec, nullptr); });
     Register(spec + "/decode", [=](auto& state) { Decode(state, spec, nullptr); });

@@ -178,11 +178,15 @@ typedef struct {
   const char* policy;         /* for this call instead of the communicator's; NULL: that one */
   thinwireRequest_t* request; /* set: return at once, *request completes later */
   void* stream;               /* reserved for device memory; NULL */
+  const char* tensor;         /* name that policies select by, such as "layers.3.bias"; or NULL */
+  uint64_t key;               /* whose state this call advances; see State below */
 } thinwireCallOptions_t;
 
+#define THINWIRE_NO_KEY UINT64_MAX
 #define THINWIRE_CALL_MAGIC 0x74776f70u
-#define THINWIRE_CALL_OPTIONS_INITIALIZER \
-  {sizeof(thinwireCallOptions_t), THINWIRE_CALL_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL}
+#define THINWIRE_CALL_OPTIONS_INITIALIZER                                                      \
+  {sizeof(thinwireCallOptions_t), THINWIRE_CALL_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
+   NULL, THINWIRE_NO_KEY}
 
 /* recv[i] = op over r of send_r[i], i < count, on every rank. */
 THINWIRE_API thinwireResult_t thinwireAllReduce(const void* send, void* recv, size_t count,

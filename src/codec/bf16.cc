@@ -20,13 +20,13 @@ class Bf16 final : public FloatCodec {
   CodecId id() const override { return CodecId::kBf16; }
   size_t granule() const override { return 1; }
   size_t block() const override { return 1; }
+  bool contractive() const override { return true; }
   // Half a unit in the last of 8 bits; half the smallest subnormal.
   ErrorBound bound() const override { return {.relative = 0x1p-8, .absolute = 0x1p-134}; }
 
- private:
   size_t PieceBytes(size_t count) const override { return count * kBytes; }
 
-  void EncodePiece(const float* source, size_t count, bool /*stream*/,
+  void EncodePiece(const float* source, size_t count, const PieceOptions&,
                    std::byte* target) const override {
     StoreFloats(source, DataType::kBfloat16, count, target);
   }
@@ -35,19 +35,21 @@ class Bf16 final : public FloatCodec {
     LoadFloats(source, DataType::kBfloat16, count, target);
     return {};
   }
-  Status DecodeAddPiece(const std::byte* source, size_t count, float* accumulator) const override {
+  Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
+                         float* accumulator) const override {
     Scratch<uint16_t> copy;
-    const void* aligned = Aligned(source, DataType::kBfloat16, count, copy.data);
-    Simd().bf16_decode_add(aligned, count, accumulator);
+    for (const std::byte* source : sources) {
+      const void* aligned = Aligned(source, DataType::kBfloat16, count, copy.data);
+      Simd().bf16_decode_add(aligned, count, accumulator);
+    }
     return {};
   }
 };
 
 }  // namespace
 
-const Codec& Bf16Codec() {
-  static const Bf16 codec;
-  return codec;
+Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions&) {
+  return std::unique_ptr<const Codec>(std::make_unique<Bf16>());
 }
 
 }  // namespace thinwire

@@ -22,7 +22,42 @@
 namespace thinwire {
 
 // Number of a codec on the wire (docs/wire-format.md); never reused.
-enum class CodecId : uint8_t { kRaw = 0, kBf16 = 1, kQ8 = 2 };
+enum class CodecId : uint8_t {
+  kRaw = 0,
+  kBf16 = 1,
+  kQ8 = 2,
+  kFp16 = 3,
+  kQ4 = 4,
+  kRq4 = 5,
+  kRq3 = 6,
+  kRq2 = 7,
+  kRq1 = 8,
+  kIq8 = 9,
+  kIq4 = 10,
+  kFp8 = 11,
+  kMxfp8 = 12,
+  kMxfp6 = 13,
+  kMxfp4 = 14,
+  kNvfp4 = 15,
+  kTk = 16,
+  kX3 = 17,
+};
+
+// What a codec keeps from one visit of a key to the next (docs/codecs.md, "State").
+enum class Feedback : uint8_t {
+  kNone,
+  kResidual,   // what the sender dropped, added to what it sends next: `+ef`
+  kReference,  // the copy both ends hold and differences are taken against: `delta(...)`
+};
+
+// Of stochastic rounding and random signs: their bits are a function of (key, index of the element
+// in the run whose first element is `first`), the same on every machine and however a run is split.
+struct Noise {
+  uint64_t key = 0;
+  uint64_t first = 0;
+};
+
+class FloatCodec;
 
 class Codec {
  public:
@@ -37,8 +72,25 @@ class Codec {
   virtual bool Supports(DataType dtype) const = 0;
   // Elements per independent chunk; divides 4096.
   virtual size_t granule() const = 0;
-  // Bytes of `count` elements when encoded; 0 for 0.
+  // Bytes of `count` elements when encoded; 0 for 0. The most it may take where !fixed_size().
   virtual size_t EncodedBytes(size_t count, DataType dtype) const = 0;
+  // False where the number of bytes depends on the elements; UsedBytes tells it.
+  virtual bool fixed_size() const { return true; }
+  // Bytes that Encode wrote at `encoded`; at most EncodedBytes(count, dtype).
+  virtual size_t UsedBytes(const std::byte* encoded, size_t count, DataType dtype) const;
+
+  // Whether ||x - decode(encode(x))|| < ||x|| for every finite x != 0: error feedback needs it.
+  virtual bool contractive() const { return false; }
+  virtual Feedback feedback() const { return Feedback::kNone; }
+  // How residual or reference are kept, and what carries the first visit of a key in full.
+  // REQUIRES: feedback() != kNone; of first_visit: kReference.
+  virtual const Codec& storage() const;
+  virtual const Codec& first_visit() const;
+  // What carries sums of `ranks` contributions in this codec, where they travel on: most carry them
+  // themselves.
+  virtual const Codec& ForSums(int ranks) const;
+  // Its loops over pieces, for the fused passes; null for exact codecs.
+  virtual const FloatCodec* AsFloatCodec() const { return nullptr; }
 
   // Maximum absolute error of one element for finite input, in binary32 (before the result is
   // rounded once more to a narrower type, where it may overflow):
@@ -54,12 +106,14 @@ class Codec {
   // Elements that share a scale (1 where none do).
   virtual size_t block() const = 0;
 
-  // target[EncodedBytes(count)] = encode(source[count]). No alignment is required of either.
-  virtual void Encode(const void* source, DataType dtype, size_t count,
-                      std::byte* target) const = 0;
+  // target[EncodedBytes(count)] = encode(source[count]). No alignment is required of either. Only
+  // codecs that round at random look at `noise`.
+  virtual void Encode(const void* source, DataType dtype, size_t count, std::byte* target,
+                      const Noise& noise = {}) const = 0;
 
   // target[count] = decode(source). Total on hostile input: any bytes give elements or an error,
-  // and no access is out of range; source.size() must equal EncodedBytes(count) or it is an error.
+  // and no access is out of range; source.size() must be the number of bytes that `count` elements
+  // take, or it is an error.
   virtual Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
                         void* target) const = 0;
 
@@ -75,11 +129,13 @@ const Codec& RawCodec();
 // The codec a spec names, e.g. "q8" (grammar: codec/spec.h; table: docs/codecs.md). Objects live as
 // long as the process. kInvalidArgument names the part that makes no sense and suggests.
 Result<const Codec*> FindCodec(const std::string& spec);
-// The codec of a number on the wire; null when there is none.
-const Codec* FindCodec(CodecId id);
+// The family of a number on the wire; "" when there is none.
+std::string_view NameOf(CodecId id);
 
-// Specs of all codecs, for help texts and for tests that go through all.
+// Names of all families, for help texts; and specs that between them use every family, every layout
+// and every rounding, without state: for tests and benchmarks that go through all.
 std::span<const std::string_view> CodecNames();
+std::span<const std::string_view> CodecSpecs();
 
 }  // namespace thinwire
 

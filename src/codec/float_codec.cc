@@ -20,15 +20,19 @@ size_t FloatCodec::EncodedBytes(size_t count, DataType) const {
   return count / kPiece * PieceBytes(kPiece) + (rest == 0 ? 0 : PieceBytes(rest));
 }
 
-void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::byte* target) const {
+void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::byte* target,
+                        const Noise& noise) const {
   const FloatEnvironment environment;
   const size_t piece_bytes = PieceBytes(kPiece);
-  const bool stream = EncodedBytes(count, dtype) >= kStreamBytes;
+  uint32_t hint = 0;
+  PieceOptions options = {
+      .stream = EncodedBytes(count, dtype) >= kStreamBytes, .noise = noise, .hint = &hint};
   Scratch<float> wide;
   for (size_t from = 0; from < count; from += kPiece, target += piece_bytes) {
     const size_t size = std::min(kPiece, count - from);
     const float* const x = LoadFloats(At(source, dtype, from), dtype, size, wide.data);
-    EncodePiece(x, size, stream, target);
+    options.noise.first = noise.first + from;
+    EncodePiece(x, size, options, target);
   }
 }
 
@@ -59,7 +63,17 @@ Status FloatCodec::DecodeAdd(std::span<const std::byte> source, DataType dtype, 
   const std::byte* bytes = source.data();
   for (size_t from = 0; from < count; from += kPiece, bytes += piece_bytes) {
     const size_t size = std::min(kPiece, count - from);
-    TW_TRY(DecodeAddPiece(bytes, size, accumulator + from));
+    TW_TRY(DecodeAddPieces(std::span(&bytes, 1), size, accumulator + from));
+  }
+  return {};
+}
+
+Status FloatCodec::DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
+                                   float* accumulator) const {
+  Scratch<float> decoded;
+  for (const std::byte* source : sources) {
+    TW_TRY(DecodePiece(source, count, false, decoded.data));
+    Simd().add(decoded.data, count, accumulator);
   }
   return {};
 }

@@ -7,7 +7,10 @@
 #ifndef THINWIRE_CODEC_FLOAT_CODEC_H_
 #define THINWIRE_CODEC_FLOAT_CODEC_H_
 
+#include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "codec/codec.h"
 #include "codec/simd.h"
@@ -21,26 +24,37 @@ class FloatCodec : public Codec {
   bool Supports(DataType dtype) const final { return IsFloating(dtype); }
   // The same for every type, since all are coded as binary32.
   size_t EncodedBytes(size_t count, DataType dtype) const final;
+  const FloatCodec* AsFloatCodec() const final { return this; }
 
-  void Encode(const void* source, DataType dtype, size_t count, std::byte* target) const final;
+  void Encode(const void* source, DataType dtype, size_t count, std::byte* target,
+              const Noise& noise = {}) const final;
   Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
                 void* target) const final;
   Status DecodeAdd(std::span<const std::byte> source, DataType dtype, size_t count,
                    float* accumulator) const final;
 
- protected:
-  explicit FloatCodec(std::string spec) : spec_(std::move(spec)) {}
-
   // One piece is `count` elements, 1 <= count <= kPiece; all but the last of a run have kPiece.
-  // Floats are aligned, bytes are not.
+  // Floats are aligned to 64 bytes or stand in the caller's array of floats; bytes are not aligned.
+  // REQUIRES: a FloatEnvironment.
+  struct PieceOptions {
+    // The run is larger than the caches; stores past them are better.
+    bool stream = false;
+    Noise noise;
+    // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
+    // Never changes a byte.
+    uint32_t* hint = nullptr;
+  };
   virtual size_t PieceBytes(size_t count) const = 0;
-  // `stream`: the run is larger than the caches; stores past them are better.
-  virtual void EncodePiece(const float* source, size_t count, bool stream,
+  virtual void EncodePiece(const float* source, size_t count, const PieceOptions& options,
                            std::byte* target) const = 0;
   virtual Status DecodePiece(const std::byte* source, size_t count, bool stream,
                              float* target) const = 0;
-  virtual Status DecodeAddPiece(const std::byte* source, size_t count,
-                                float* accumulator) const = 0;
+  // accumulator += each source decoded, in turn.
+  virtual Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
+                                 float* accumulator) const;
+
+ protected:
+  explicit FloatCodec(std::string spec) : spec_(std::move(spec)) {}
 
  private:
   Status CheckDecode(size_t bytes, DataType dtype, size_t count) const;

@@ -49,14 +49,13 @@ class Q8 final : public FloatCodec {
     return {.of_block = 0.004466, .of_chunk = 0x1p-39, .absolute = 0x1p-127};
   }
 
- private:
-  static_assert(q8::kChunk == kPiece);
+  bool contractive() const override { return true; }
 
   size_t PieceBytes(size_t count) const override { return q8::ChunkBytes(count); }
 
-  void EncodePiece(const float* source, size_t count, bool stream,
+  void EncodePiece(const float* source, size_t count, const PieceOptions& options,
                    std::byte* target) const override {
-    Simd().q8_encode(source, count, stream, reinterpret_cast<uint8_t*>(target));
+    Simd().q8_encode(source, count, options.stream, reinterpret_cast<uint8_t*>(target));
   }
   Status DecodePiece(const std::byte* source, size_t count, bool stream,
                      float* target) const override {
@@ -65,19 +64,24 @@ class Q8 final : public FloatCodec {
     Simd().q8_decode(chunk, head.top, head.guarded, stream, count, target);
     return {};
   }
-  Status DecodeAddPiece(const std::byte* source, size_t count, float* accumulator) const override {
-    TW_ASSIGN(const Head head, ParseHead(source));
-    const auto* chunk = reinterpret_cast<const uint8_t*>(source);
-    Simd().q8_decode_add(chunk, head.top, head.guarded, count, accumulator);
+  Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
+                         float* accumulator) const override {
+    for (const std::byte* source : sources) {
+      TW_ASSIGN(const Head head, ParseHead(source));
+      const auto* chunk = reinterpret_cast<const uint8_t*>(source);
+      Simd().q8_decode_add(chunk, head.top, head.guarded, count, accumulator);
+    }
     return {};
   }
+
+ private:
+  static_assert(q8::kChunk == kPiece);
 };
 
 }  // namespace
 
-const Codec& Q8Codec() {
-  static const Q8 codec;
-  return codec;
+Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions&) {
+  return std::unique_ptr<const Codec>(std::make_unique<Q8>());
 }
 
 }  // namespace thinwire

@@ -23,7 +23,8 @@ class Raw final : public Codec {
   ErrorBound bound() const override { return {}; }
   size_t EncodedBytes(size_t count, DataType dtype) const override { return count * SizeOf(dtype); }
 
-  void Encode(const void* source, DataType dtype, size_t count, std::byte* target) const override {
+  void Encode(const void* source, DataType dtype, size_t count, std::byte* target,
+              const Noise&) const override {
     if (count != 0) std::memcpy(target, source, count * SizeOf(dtype));
   }
 

@@ -29,19 +29,26 @@ class Parser {
     spec.position = at_ + 1;
     if (depth > kMaxDepth) return Expected("an end: codecs nest too deeply");
     TW_ASSIGN(spec.name, Name("the name of a codec"));
-    if (Take('(')) {
-      do {
-        TW_ASSIGN(CodecSpec::Argument argument, Argument(depth));
-        spec.arguments.push_back(std::move(argument));
-      } while (Take(','));
-      if (!Take(')')) return Expected("',' or ')'");
-    }
+    TW_ASSIGN(spec.arguments, Arguments(depth));
     while (Take('+')) {
-      CodecSpec::Modifier modifier = {.name = {}, .position = at_};
+      CodecSpec::Modifier modifier = {.name = {}, .arguments = {}, .position = at_};
       TW_ASSIGN(modifier.name, Name("the name of a modifier"));
+      TW_ASSIGN(modifier.arguments, Arguments(depth));
       spec.modifiers.push_back(std::move(modifier));
     }
     return spec;
+  }
+
+  // None where no '(' follows.
+  Result<std::vector<CodecSpec::Argument>> Arguments(int depth) {
+    std::vector<CodecSpec::Argument> arguments;
+    if (!Take('(')) return arguments;
+    do {
+      TW_ASSIGN(CodecSpec::Argument argument, Argument(depth));
+      arguments.push_back(std::move(argument));
+    } while (Take(','));
+    if (!Take(')')) return Expected("',' or ')'");
+    return arguments;
   }
 
   Result<CodecSpec::Argument> Argument(int depth) {
@@ -95,24 +102,28 @@ class Parser {
   size_t at_ = 0;
 };
 
-}  // namespace
-
-Result<CodecSpec> ParseCodecSpec(const std::string& text) { return Parser(text).All(); }
-
-std::string FormatCodecSpec(const CodecSpec& spec) {
-  std::string text = spec.name;
-  char before = '(';
-  for (const CodecSpec::Argument& argument : spec.arguments) {
-    text += before;
+std::string FormatArguments(const std::vector<CodecSpec::Argument>& arguments) {
+  std::string text;
+  for (const CodecSpec::Argument& argument : arguments) {
+    text += text.empty() ? '(' : ',';
     if (const auto* number = std::get_if<CodecSpec::Number>(&argument.value)) {
       text += fmt::format("{}{}", number->value, number->percent ? "%" : "");
     } else {
       text += FormatCodecSpec(std::get<CodecSpec>(argument.value));
     }
-    before = ',';
   }
-  if (!spec.arguments.empty()) text += ')';
-  for (const CodecSpec::Modifier& modifier : spec.modifiers) text += '+' + modifier.name;
+  return text.empty() ? text : text + ')';
+}
+
+}  // namespace
+
+Result<CodecSpec> ParseCodecSpec(const std::string& text) { return Parser(text).All(); }
+
+std::string FormatCodecSpec(const CodecSpec& spec) {
+  std::string text = spec.name + FormatArguments(spec.arguments);
+  for (const CodecSpec::Modifier& modifier : spec.modifiers) {
+    text += '+' + modifier.name + FormatArguments(modifier.arguments);
+  }
   return text;
 }
 

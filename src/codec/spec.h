@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The grammar in which codecs are named, e.g. `q8`, `tk(1%,q4)+ef`, `delta(rq2)`:
+// The grammar in which codecs are named, e.g. `q8`, `tk(1%,q4)+ef(bf16)`, `delta(rq2)`:
 //
 //   spec     := codec modifier*
 //   codec    := name [ '(' argument { ',' argument } ')' ]
 //   argument := spec | number | percent
-//   modifier := '+' name
+//   modifier := '+' name [ '(' argument { ',' argument } ')' ]
 //   name     := letter { letter | digit | '_' }, lower case
 //   number   := digit { digit } [ '.' digit { digit } ]       percent := number '%'
 //
@@ -31,6 +31,7 @@ struct CodecSpec {
   struct Argument;
   struct Modifier {
     std::string name;
+    std::vector<Argument> arguments;
     size_t position = 0;
   };
 

@@ -29,9 +29,9 @@ std::string Differing(std::string_view what, T theirs, T ours) {
   return fmt::format("{} {} there, {} here", what, theirs, ours);
 }
 
-std::string_view CodecSpec(uint8_t id) {
-  const Codec* codec = FindCodec(static_cast<CodecId>(id));
-  return codec == nullptr ? std::string_view("unknown") : codec->spec();
+std::string_view CodecName(uint8_t id) {
+  const std::string_view name = NameOf(static_cast<CodecId>(id));
+  return name.empty() ? "unknown" : name;
 }
 
 // Names of small numbers from a peer, which may be out of range.
@@ -57,7 +57,7 @@ std::string Difference(const FrameHeader& theirs, const FrameHeader& ours) {
   }
   if (theirs.root != ours.root) return Differing("root", theirs.root, ours.root);
   if (theirs.codec != ours.codec) {
-    return Differing("codec", CodecSpec(theirs.codec), CodecSpec(ours.codec));
+    return Differing("codec", CodecName(theirs.codec), CodecName(ours.codec));
   }
   if (theirs.algorithm != ours.algorithm) {
     return Differing("algorithm", SafeName<Algorithm>(theirs.algorithm, kAlgorithms),

@@ -218,8 +218,8 @@ TEST_P(CodecSuite, FlushToZeroOfTheCallerChangesNothingAndIsKept) {
 #endif
 
 INSTANTIATE_TEST_SUITE_P(Codecs, CodecSuite,
-                         testing::ValuesIn(CodecNames().begin(), CodecNames().end()),
-                         [](const auto& tested) { return std::string(tested.param); });
+                         testing::ValuesIn(CodecSpecs().begin(), CodecSpecs().end()),
+                         [](const auto& tested) { return test::TestName(tested.param); });
 
 }  // namespace
 }  // namespace thinwire

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/codec.h"
+#include "codec/inputs.h"
 #include "codec/simd.h"
 
 namespace thinwire {
@@ -31,7 +32,7 @@ std::vector<uint32_t> Words(const std::string& line) {
 }
 
 std::vector<Case> Load(const std::string& codec) {
-  std::ifstream file(THINWIRE_SOURCE_DIR "/tests/golden/codec/" + codec + ".txt");
+  std::ifstream file(THINWIRE_SOURCE_DIR "/tests/golden/codec/" + test::TestName(codec) + ".txt");
   std::vector<Case> cases;
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("case ", 0) != 0) continue;
@@ -49,11 +50,11 @@ std::vector<Case> Load(const std::string& codec) {
   return cases;
 }
 
-class GoldenTest : public testing::TestWithParam<std::string> {};
+class GoldenTest : public testing::TestWithParam<std::string_view> {};
 
 TEST_P(GoldenTest, BytesAndElementsAreThoseOfTheReference) {
-  const Codec& codec = *FindCodec(GetParam()).value();
-  const std::vector<Case> cases = Load(GetParam());
+  const Codec& codec = *FindCodec(std::string(GetParam())).value();
+  const std::vector<Case> cases = Load(std::string(GetParam()));
   ASSERT_GE(cases.size(), 10u);
   for (const SimdLoops* loops : SimdAvailable()) {
     ForceSimd(loops);
@@ -74,8 +75,9 @@ TEST_P(GoldenTest, BytesAndElementsAreThoseOfTheReference) {
   ForceSimd(nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Codecs, GoldenTest, testing::Values("raw", "bf16", "q8"),
-                         [](const auto& tested) { return tested.param; });
+INSTANTIATE_TEST_SUITE_P(Codecs, GoldenTest, 
+                         testing::ValuesIn(CodecSpecs().begin(), CodecSpecs().end()),
+                         [](const auto& tested) { return test::TestName(tested.param); });
 
 }  // namespace
 }  // namespace thinwire

@@ -6,10 +6,12 @@
 #define THINWIRE_TESTS_CODEC_INPUTS_H_
 
 #include <bit>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,6 +66,15 @@ inline std::vector<std::pair<std::string, Floats>> AllInputs(size_t count) {
   for (size_t i = 0; i < count; i += 3) largest[i] = -2e38f;
   inputs.emplace_back("largest", largest);
   return inputs;
+}
+
+// A codec spec as the name of a test: letters and digits.
+inline std::string TestName(std::string_view spec) {
+  std::string name(spec);
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return name;
 }
 
 inline std::vector<uint32_t> Bits(const Floats& values) {

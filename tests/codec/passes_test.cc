@@ -201,7 +201,7 @@ TEST_P(ReduceTest, DenseTermsOfArbitraryBitsMatchTheReference) {
 TEST_P(ReduceTest, EncodedTermsMatchTheReferenceOrAreRefused) {
   const size_t count = 2 * 4096 + 55;
   const auto x = test::FiniteInputs(count)[2].second;
-  for (const std::string_view name : CodecNames()) {
+  for (const std::string_view name : CodecSpecs()) {
     const Codec& codec = *FindCodec(std::string(name)).value();
     if (codec.exact()) continue;
     Bytes encoded(codec.EncodedBytes(count, DataType::kFloat32));

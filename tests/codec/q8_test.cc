@@ -15,7 +15,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 constexpr auto kFloat = DataType::kFloat32;
-const Codec& Q8() { return *FindCodec(CodecId::kQ8); }
+const Codec& Q8() { return *FindCodec("q8").value(); }
 
 Bytes Encode(const std::vector<float>& x) {
   Bytes bytes(Q8().EncodedBytes(x.size(), kFloat), std::byte{0xa5});

@@ -28,7 +28,7 @@ void ExpectSameBytes(const std::string& what, const std::function<Bytes()>& work
 }
 
 TEST(SimdTest, EveryInstructionSetGivesTheSameBytes) {
-  for (const std::string_view name : CodecNames()) {
+  for (const std::string_view name : CodecSpecs()) {
     const Codec& codec = *FindCodec(std::string(name)).value();
     for (const size_t count : {1, 15, 31, 32, 100, 4096, 3 * 4096 + 77}) {
       for (const auto& [input_name, input] : test::AllInputs(count)) {

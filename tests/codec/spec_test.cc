@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "codec/codec.h"
 
 namespace thinwire {
@@ -64,16 +66,25 @@ TEST(SpecTest, DeepNestingIsAnErrorNotAnOverflow) {
   EXPECT_FALSE(ParseCodecSpec(std::string("q8\0x", 4)).ok());
 }
 
-TEST(RegistryTest, FindsEveryCodecByNameAndNumber) {
-  for (const std::string_view name : CodecNames()) {
-    const auto codec = FindCodec(std::string(name));
-    ASSERT_TRUE(codec.ok());
-    EXPECT_EQ(codec.value()->spec(), name);
-    EXPECT_EQ(FindCodec(codec.value()->id()), codec.value());
+TEST(RegistryTest, FindsEveryCodecByItsSpec) {
+  for (const std::string_view spec : CodecSpecs()) {
+    const auto codec = FindCodec(std::string(spec));
+    ASSERT_TRUE(codec.ok()) << codec.status().message();
+    EXPECT_EQ(codec.value()->spec(), spec);
+    EXPECT_EQ(FindCodec(std::string(spec)).value(), codec.value());
     EXPECT_EQ(4096 % codec.value()->granule(), 0u);
+    EXPECT_EQ(std::string(spec).rfind(NameOf(codec.value()->id()), 0), 0u) << spec;
   }
   EXPECT_EQ(FindCodec("raw").value(), &RawCodec());
-  EXPECT_EQ(FindCodec(static_cast<CodecId>(200)), nullptr);
+  EXPECT_EQ(NameOf(static_cast<CodecId>(200)), "");
+}
+
+TEST(RegistryTest, EveryFamilyHasASpec) {
+  for (const std::string_view name : CodecNames()) {
+    EXPECT_TRUE(std::ranges::any_of(CodecSpecs(), [&](std::string_view spec) {
+      return spec.substr(0, spec.find_first_of("(+")) == name;
+    })) << name;
+  }
 }
 
 TEST(RegistryTest, UnknownNamesGetASuggestionAndTheList) {
@@ -83,10 +94,49 @@ TEST(RegistryTest, UnknownNamesGetASuggestionAndTheList) {
   EXPECT_THAT(FindCodec("bfloat16").status().message(), HasSubstr("did you mean 'bf16'?"));
 }
 
-TEST(RegistryTest, ArgumentsAndModifiersNobodyTakesAreErrors) {
-  EXPECT_THAT(FindCodec("q8(3)").status().message(), HasSubstr("position 4"));
-  EXPECT_THAT(FindCodec("q8+ef").status().message(), HasSubstr("'+ef' (position 3)"));
-  EXPECT_FALSE(FindCodec("raw(q8)").ok());
+TEST(RegistryTest, StateIsPartOfTheCodec) {
+  const Codec& q8 = *FindCodec("q8").value();
+  const Codec& residual = *FindCodec("q8+ef").value();
+  EXPECT_EQ(residual.spec(), "q8+ef");
+  EXPECT_EQ(residual.id(), CodecId::kQ8);
+  EXPECT_EQ(residual.feedback(), Feedback::kResidual);
+  EXPECT_EQ(&residual.storage(), &RawCodec());
+  EXPECT_EQ(residual.AsFloatCodec(), q8.AsFloatCodec());
+  EXPECT_EQ(FindCodec("q8 + ef(bf16)").value()->storage().spec(), "bf16");
+  EXPECT_EQ(FindCodec("q8+ef(bf16)").value()->spec(), "q8+ef(bf16)");
+
+  const Codec& reference = *FindCodec("delta(q8)").value();
+  EXPECT_EQ(reference.feedback(), Feedback::kReference);
+  EXPECT_EQ(reference.storage().spec(), "bf16");
+  EXPECT_EQ(&reference.first_visit(), &RawCodec());
+  EXPECT_EQ(FindCodec("delta(bf16,q8,q8)").value()->first_visit().spec(), "q8");
+  for (const char* spec : {"q8+ef", "delta(q8)", "delta(q8,q8)", "delta(bf16,bf16,q8)"}) {
+    EXPECT_EQ(FindCodec(spec).value()->spec(), spec);
+  }
+}
+
+TEST(RegistryTest, SpecsThatMakeNoSenseAreRefusedWithTheReason) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"q8(3)", "position 4"},
+      {"q8+x", "'+x' (position 3)"},
+      {"raw(q8)", "takes no argument"},
+      {"raw+ef", "it drops nothing"},
+      {"delta(raw)", "it drops nothing"},
+      {"delta", "takes the codec of the differences"},
+      {"delta(q8)+ef", "the next difference holds what this one dropped"},
+      {"delta(q8+ef)", "one state is enough"},
+      {"q8+ef+ef", "one state is enough"},
+      {"q8+ef(q8,q8)", "takes at most"},
+      {"q8+ef(delta(q8))", "can't be kept as"},
+      {"delta(q8,bf16,q8+ef)", "first visit can't be sent as"},
+      {"delta(3)", "not a number"},
+  };
+  for (const auto& [spec, reason] : cases) {
+    const auto codec = FindCodec(spec);
+    ASSERT_FALSE(codec.ok()) << spec;
+    EXPECT_EQ(codec.status().code(), Code::kInvalidArgument);
+    EXPECT_THAT(codec.status().message(), HasSubstr(reason)) << spec;
+  }
 }
 
 }  // namespace

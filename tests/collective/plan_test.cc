@@ -242,7 +242,7 @@ TEST(PlanTest, NothingToDoForNoElements) {
 }
 
 TEST(PlanTest, SegmentsCoverEachStepOnceAndEndAtGranules) {
-  for (const std::string_view codec : CodecNames()) {
+  for (const std::string_view codec : CodecSpecs()) {
     PlanRequest request;
     request.ranks = 3;
     request.count = 1'000'003;
@@ -266,7 +266,7 @@ TEST(PlanTest, NoFrameIsLargerThanTheWireAllows) {
   PlanRequest request;
   request.ranks = 2;
   request.count = size_t{100} << 20;
-  for (const std::string_view codec : CodecNames()) {
+  for (const std::string_view codec : CodecSpecs()) {
     request.codec = FindCodec(std::string(codec)).value();
     Planner planner(LinkModel(2), CostModel{}, size_t{1} << 30);
     const Plan plan = *planner.PlanFor(request, Algorithm::kOneShot, 0).value();

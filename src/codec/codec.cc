@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/codec.h"
+
+namespace thinwire {
+
+size_t Codec::UsedBytes(const std::byte*, size_t count, DataType dtype) const {
+  return EncodedBytes(count, dtype);
+}
+
+const Codec& Codec::storage() const { return RawCodec(); }
+const Codec& Codec::first_visit() const { return RawCodec(); }
+const Codec& Codec::ForSums(int) const { return *this; }
+
+}  // namespace thinwire
