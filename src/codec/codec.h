@@ -89,6 +89,9 @@ class Codec {
   // What carries sums of `ranks` contributions in this codec, where they travel on: most carry them
   // themselves.
   virtual const Codec& ForSums(int ranks) const;
+  // Whether sums of contributions that were encoded on agreed steps are exact, hence of the same bits
+  // in any order; all contributions to a sum must then be encoded ones.
+  virtual bool sums_exactly() const { return false; }
   // Its loops over pieces, for the fused passes; null for exact codecs.
   virtual const FloatCodec* AsFloatCodec() const { return nullptr; }
 

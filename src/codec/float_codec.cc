@@ -5,16 +5,10 @@
 #include <cstring>
 
 #include "codec/float_environment.h"
+#include "codec/piece_loops.h"
 #include "codec/pieces.h"
 
 namespace thinwire {
-namespace {
-
-// Output of this many bytes or more goes past the caches: it would only push out what others use.
-constexpr size_t kStreamBytes = size_t{4} << 20;
-
-}  // namespace
-
 size_t FloatCodec::EncodedBytes(size_t count, DataType) const {
   const size_t rest = count % kPiece;
   return count / kPiece * PieceBytes(kPiece) + (rest == 0 ? 0 : PieceBytes(rest));

@@ -39,7 +39,7 @@ class FloatCodec : public Codec {
   struct PieceOptions {
     // The run is larger than the caches; stores past them are better.
     bool stream = false;
-    Noise noise;
+    Noise noise = {};
     // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
     // Never changes a byte.
     uint32_t* hint = nullptr;

@@ -2,9 +2,12 @@
 #include "codec/passes.h"
 
 #include <algorithm>
+#include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "codec/float_environment.h"
+#include "codec/piece_loops.h"
 #include "codec/pieces.h"
 
 namespace thinwire {
@@ -61,83 +64,131 @@ void Average(int divisor, size_t count, T* sums) {
   }
 }
 
+Status CheckState(const StateSpan& state, DataType dtype) {
+  if (state.kind == Feedback::kNone || (IsFloating(dtype) && state.after != nullptr)) return {};
+  return InternalError("state of {} elements, or state without a place for the next",
+                       NameOf(dtype));
+}
+
+// Of what is decoded: it may also be a reference as it stands.
+Status CheckDecoded(const Codec* codec, std::span<const std::byte> bytes, const StateSpan& state,
+                    DataType dtype, size_t count) {
+  const bool stands = codec == nullptr && state.kind == Feedback::kReference;
+  if (stands && state.before != nullptr && state.after == nullptr && IsFloating(dtype)) return {};
+  TW_TRY(CheckState(state, dtype));
+  const size_t want = codec == nullptr ? count * SizeOf(dtype) : codec->EncodedBytes(count, dtype);
+  if (bytes.size() == want) return {};
+  return RemoteError("{}: {} bytes came for {} elements of {}, which take {}",
+                     codec == nullptr ? "raw" : codec->spec(), bytes.size(), count, NameOf(dtype),
+                     want);
+}
+
 // ---- One pass with accumulators of type T ----
 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
+bool IsDense(const Term& term) { return IsDense(term.codec) && term.state.kind == Feedback::kNone; }
 
 template <typename T>
 class ReduceLoop {
  public:
   // Lossy codecs hand over and take elements of the accumulator's type.
-  static constexpr DataType kWide =
-      std::is_same_v<T, double> ? DataType::kFloat64 : DataType::kFloat32;
+  static constexpr bool kFloats = std::is_same_v<T, float>;
 
-  explicit ReduceLoop(const ReducePass& pass) : pass_(pass) {}
+  explicit ReduceLoop(const ReducePass& pass) : pass_(pass) {
+    for (const Term& term : pass.terms) {
+      const Codec& codec = term.codec == nullptr ? RawCodec() : *term.codec;
+      decoders_.emplace_back(codec, pass.dtype, term.state, term.bytes.data());
+    }
+    if (Encodes()) {
+      encoder_.emplace(*pass.encoder, pass.dtype, pass.count, pass.noise, pass.state, pass.encoded);
+    }
+  }
 
-  Status Run() const {
+  Status Run() {
     Scratch<T> sums;
     for (size_t from = 0; from < pass_.count; from += kPiece) {
       const size_t size = std::min(kPiece, pass_.count - from);
-      TW_TRY(Start(pass_.terms.front(), from, size, sums.data));
-      for (const Term& term : pass_.terms.subspan(1)) {
-        TW_TRY(Include(term, from, size, sums.data));
+      TW_TRY(Start(from, size, sums.data));
+      for (size_t term = 1; term < pass_.terms.size();) {
+        TW_ASSIGN(const size_t included, Include(term, from, size, sums.data));
+        term += included;
       }
       if (pass_.reduction == Reduction::kAvg) Average(pass_.divisor, size, sums.data);
-      Finish(sums.data, from, size);
+      TW_TRY(Finish(sums.data, from, size));
     }
     return {};
   }
 
  private:
-  // sums = term
-  Status Start(const Term& term, size_t from, size_t size, T* sums) const {
-    if (!IsDense(term.codec)) {
-      return term.codec->Decode(EncodedPiece(term, from, size), kWide, size, sums);
+  bool Encodes() const {
+    return !IsDense(pass_.encoder) ||
+           (pass_.encoder != nullptr && pass_.state.kind != Feedback::kNone);
+  }
+
+  // The elements of a term as accumulators: in `scratch` or where they stand.
+  Result<const T*> Load(size_t term, size_t from, size_t size, T* scratch) {
+    if (IsDense(pass_.terms[term])) return LoadDense(pass_.terms[term], from, size, scratch);
+    if constexpr (kFloats) {
+      return decoders_[term].Decode(from, size, scratch);
+    } else if constexpr (std::is_floating_point_v<T>) {
+      Scratch<float> narrow;
+      TW_ASSIGN(const float* values, decoders_[term].Decode(from, size, narrow.data));
+      for (size_t i = 0; i < size; ++i) scratch[i] = static_cast<T>(values[i]);
+      return scratch;
+    } else {
+      return InternalError("reduce: a lossy codec under integers");
     }
-    const T* x = LoadDense(term, from, size, sums);
+  }
+
+  // sums = the first term
+  Status Start(size_t from, size_t size, T* sums) {
+    TW_ASSIGN(const T* x, Load(0, from, size, sums));
     if (x != sums) std::copy_n(x, size, sums);
     return {};
   }
 
-  // sums = sums (+) term
-  Status Include(const Term& term, size_t from, size_t size, T* sums) const {
+  // sums = sums (+) term, and further ones where a codec adds several at once; how many it were.
+  Result<size_t> Include(size_t term, size_t from, size_t size, T* sums) {
+    if constexpr (kFloats) {
+      if (const FloatCodec* codec = decoders_[term].additive()) {
+        together_.clear();
+        for (size_t i = term; i < decoders_.size() && decoders_[i].additive() == codec; ++i) {
+          together_.push_back(decoders_[i].BytesAt(from));
+        }
+        TW_TRY(codec->DecodeAddPieces(together_, size, sums));
+        return together_.size();
+      }
+    }
     Scratch<T> scratch;
-    if (IsDense(term.codec)) {
-      Combine(pass_.reduction, LoadDense(term, from, size, scratch.data), size, sums);
-      return {};
-    }
-    const auto bytes = EncodedPiece(term, from, size);
-    if constexpr (std::is_same_v<T, float>) {
-      return term.codec->DecodeAdd(bytes, kWide, size, sums);
-    } else {
-      TW_TRY(term.codec->Decode(bytes, kWide, size, scratch.data));
-      Combine(pass_.reduction, scratch.data, size, sums);
-      return {};
-    }
+    TW_ASSIGN(const T* x, Load(term, from, size, scratch.data));
+    Combine(pass_.reduction, x, size, sums);
+    return 1;
   }
 
-  void Finish(const T* sums, size_t from, size_t size) const {
+  Status Finish(const T* sums, size_t from, size_t size) {
+    if (Encodes()) {
+      if constexpr (kFloats) {
+        return encoder_->Encode(sums, from, size);
+      } else if constexpr (std::is_floating_point_v<T>) {
+        Scratch<float> narrow;
+        for (size_t i = 0; i < size; ++i) narrow.data[i] = static_cast<float>(sums[i]);
+        return encoder_->Encode(narrow.data, from, size);
+      }
+    }
     std::byte* const dense =
         pass_.encoder == nullptr ? static_cast<std::byte*>(pass_.dense) : pass_.encoded;
-    if (!IsDense(pass_.encoder)) {
-      const size_t offset = pass_.encoder->EncodedBytes(from, kWide);
-      pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset);
-    } else if constexpr (std::is_same_v<T, float>) {
+    if constexpr (kFloats) {
       StoreFloats(sums, pass_.dtype, size, At(dense, pass_.dtype, from));
     } else {
       std::memcpy(At(dense, pass_.dtype, from), sums, size * sizeof(T));
     }
-  }
-
-  std::span<const std::byte> EncodedPiece(const Term& term, size_t from, size_t size) const {
-    const size_t offset = term.codec->EncodedBytes(from, kWide);
-    return term.bytes.subspan(offset, term.codec->EncodedBytes(size, kWide));
+    return {};
   }
 
   // Dense elements as accumulators: in place if they are aligned ones, else in `scratch`.
   const T* LoadDense(const Term& term, size_t from, size_t size, T* scratch) const {
     const std::byte* elements = At(term.bytes.data(), pass_.dtype, from);
-    if constexpr (std::is_same_v<T, float>) {
+    if constexpr (kFloats) {
       return LoadFloats(elements, pass_.dtype, size, scratch);
     } else {
       return static_cast<const T*>(Aligned(elements, pass_.dtype, size, scratch));
@@ -145,6 +196,9 @@ class ReduceLoop {
   }
 
   const ReducePass& pass_;
+  std::vector<PieceDecoder> decoders_;  // by term
+  std::optional<PieceEncoder> encoder_;
+  std::vector<const std::byte*> together_;  // scratch
 };
 
 // ---- Checks ----
@@ -170,20 +224,55 @@ Status CheckPass(const ReducePass& pass) {
     return InternalError("reduce: exactly one of dense and encoded output must be given");
   }
   TW_TRY(CheckCodec(pass.encoder, pass));
+  TW_TRY(CheckState(pass.state, pass.dtype));
   for (size_t i = 0; i < pass.terms.size(); ++i) {
     const Term& term = pass.terms[i];
     TW_TRY(CheckCodec(term.codec, pass));
-    const size_t want = term.codec == nullptr ? pass.count * SizeOf(pass.dtype)
-                                              : term.codec->EncodedBytes(pass.count, pass.dtype);
-    if (term.bytes.size() != want) {
-      return RemoteError("reduce: term {} has {} bytes; {} elements of {} take {}", i,
-                         term.bytes.size(), pass.count, NameOf(pass.dtype), want);
-    }
+    const Status fits = CheckDecoded(term.codec, term.bytes, term.state, pass.dtype, pass.count);
+    if (!fits.ok()) return fits.WithContext(fmt::format("reduce: term {}", i));
   }
   return {};
 }
 
 }  // namespace
+
+Status Encode(const EncodePass& pass) {
+  TW_TRY(CheckState(pass.state, pass.dtype));
+  if (pass.state.kind == Feedback::kNone) {
+    pass.codec->Encode(pass.source, pass.dtype, pass.count, pass.target, pass.noise);
+    return {};
+  }
+  const FloatEnvironment environment;
+  PieceEncoder encoder(*pass.codec, pass.dtype, pass.count, pass.noise, pass.state, pass.target);
+  Scratch<float> wide;
+  for (size_t from = 0; from < pass.count; from += kPiece) {
+    const size_t size = std::min(kPiece, pass.count - from);
+    const float* x = LoadFloats(At(pass.source, pass.dtype, from), pass.dtype, size, wide.data);
+    TW_TRY(encoder.Encode(x, from, size));
+  }
+  return {};
+}
+
+Status Decode(const DecodePass& pass) {
+  if (pass.state.kind == Feedback::kNone && pass.divisor == 1) {
+    return pass.codec->Decode(pass.bytes, pass.dtype, pass.count, pass.target);
+  }
+  TW_TRY(CheckDecoded(pass.codec, pass.bytes, pass.state, pass.dtype, pass.count));
+  const FloatEnvironment environment;
+  const Codec& codec = pass.codec == nullptr ? RawCodec() : *pass.codec;
+  PieceDecoder decoder(codec, pass.dtype, pass.state, pass.bytes.data());
+  Scratch<float> wide;
+  for (size_t from = 0; from < pass.count; from += kPiece) {
+    const size_t size = std::min(kPiece, pass.count - from);
+    TW_ASSIGN(const float* values, decoder.Decode(from, size, wide.data));
+    if (pass.divisor != 1) {
+      if (values != wide.data) values = std::copy_n(values, size, wide.data) - size;
+      Average(pass.divisor, size, wide.data);
+    }
+    StoreFloats(values, pass.dtype, size, At(pass.target, pass.dtype, from));
+  }
+  return {};
+}
 
 Status Reduce(const ReducePass& pass) {
   TW_TRY(CheckPass(pass));

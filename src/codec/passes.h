@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fused passes over memory, for any codec: what Device runs on the host. Each reads its inputs
-// once and writes its output once, chunk by chunk, so intermediate sums stay in the first cache.
+// once and writes its outputs once, piece by piece, so what lies between stays in the first cache.
 
 #ifndef THINWIRE_CODEC_PASSES_H_
 #define THINWIRE_CODEC_PASSES_H_
@@ -15,10 +15,49 @@
 
 namespace thinwire {
 
-// One contribution to a reduction: either encoded bytes (codec != nullptr) or dense elements.
+// The state a pass advances: `count` elements in binary32, kept by `storage`, a codec of floating
+// types or `raw`. With y = decode(encode(t)):
+//   kResidual   t = x + e    after = e' = t - y   (0 where that is not finite)
+//   kReference  t = x - m    after = m' = m + y   (an m that is not finite counts as 0)
+// Residuals are the encoder's alone (Karimireddy et al. 2019). References are advanced by both ends
+// alike and stand for the elements from then on: a decoder gives m' (Wang et al. 2022).
+struct StateSpan {
+  Feedback kind = Feedback::kNone;
+  const Codec* storage = &RawCodec();
+  const std::byte* before = nullptr;  // null: zeros
+  std::byte* after = nullptr;         // may equal `before`; null: see Term
+};
+
+// target[codec->EncodedBytes(count)] = encode(source[count]), advancing `state`.
+struct EncodePass {
+  const Codec* codec = nullptr;
+  const void* source = nullptr;
+  DataType dtype = DataType::kFloat32;
+  size_t count = 0;
+  std::byte* target = nullptr;
+  Noise noise = {};
+  StateSpan state = {};  // a residual or a reference
+};
+Status Encode(const EncodePass& pass);
+
+// target[count] = decode(bytes), advancing `state`.
+struct DecodePass {
+  const Codec* codec = nullptr;
+  std::span<const std::byte> bytes;
+  DataType dtype = DataType::kFloat32;
+  size_t count = 0;
+  void* target = nullptr;
+  StateSpan state = {};  // a reference, as in Term
+  int divisor = 1;       // of an average that was not divided before
+};
+Status Decode(const DecodePass& pass);
+
+// One contribution to a reduction: encoded bytes; or dense elements, where there is no codec; or,
+// where there is neither codec nor state.after, the elements of the reference state.before.
 struct Term {
   const Codec* codec = nullptr;
   std::span<const std::byte> bytes;
+  StateSpan state = {};  // a reference, advanced as by Decode
 };
 
 // output = reduction of the terms, in the order given (callers give rank order):
@@ -31,8 +70,8 @@ struct Term {
 // Lossy codecs stand only under kSum and kAvg.
 //
 // Shapes: every term holds `count` elements of `dtype`. The result goes to `dense` (count elements;
-// may equal the bytes of one dense term: in place) or, when `encoder` is set, to
-// `encoded[encoder->EncodedBytes(count)]`. Exactly one of the two is given.
+// may equal the bytes of one dense term: in place) or, when `encoder` is set, is encoded as by
+// Encode to `encoded[encoder->EncodedBytes(count)]`. Exactly one of the two is given.
 struct ReducePass {
   std::span<const Term> terms;
   DataType dtype = DataType::kFloat32;
@@ -42,6 +81,8 @@ struct ReducePass {
   void* dense = nullptr;
   const Codec* encoder = nullptr;
   std::byte* encoded = nullptr;
+  Noise noise = {};
+  StateSpan state = {};  // of the encoder
 };
 Status Reduce(const ReducePass& pass);
 

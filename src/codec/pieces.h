@@ -43,7 +43,9 @@ const void* Aligned(const void* elements, DataType dtype, size_t count, T* scrat
 inline const float* LoadFloats(const void* elements, DataType dtype, size_t count, float* wide) {
   Scratch<double> copy;
   const void* aligned = Aligned(elements, dtype, count, copy.data);
-  if (dtype == DataType::kFloat32 && aligned == elements) return static_cast<const float*>(aligned);
+  if (dtype == DataType::kFloat32 && aligned == elements) {
+    return static_cast<const float*>(elements);
+  }
   Simd().widen(dtype, aligned, count, wide);
   return wide;
 }

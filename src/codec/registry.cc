@@ -127,13 +127,15 @@ class Registry {
     for (const CodecSpec::Modifier& other : spec.modifiers) {
       if (other.name == "ef") continue;
       return InvalidArgument(
-          "'+{}' and '+ef' exclude each other: feedback corrects the error that rounding to nearest "
+          "'+{}' and '+ef' exclude each other: feedback corrects the error that rounding to "
+          "nearest "
           "leaves, and random errors would not settle; drop '+{}'",
           other.name, other.name);
     }
     if (modifier.arguments.size() > 1) {
-      return InvalidArgument("'+ef' takes at most how the residual is kept: raw or bf16 (position {})",
-                             modifier.arguments[1].position);
+      return InvalidArgument(
+          "'+ef' takes at most how the residual is kept: raw or bf16 (position {})",
+          modifier.arguments[1].position);
     }
     TW_ASSIGN(const Codec* storage, ArgumentAsCodec(modifier.arguments, 0, RawCodec()));
     return Keep(MakeResidualCodec(base, *storage));
@@ -143,7 +145,8 @@ class Registry {
   Result<const Codec*> Delta(const CodecSpec& spec) {
     if (spec.arguments.empty() || spec.arguments.size() > 3) {
       return InvalidArgument(
-          "delta takes the codec of the differences, then how the reference is kept and what carries "
+          "delta takes the codec of the differences, then how the reference is kept and what "
+          "carries "
           "a first visit, such as delta(rq2) or delta(rq2,bf16,q8) (position {})",
           spec.position);
     }

@@ -26,6 +26,13 @@ struct SimdLoops {
   void (*narrow)(DataType dtype, const float* source, size_t count, void* target);
   // accumulator[i] += source[i]
   void (*add)(const float* source, size_t count, float* accumulator);
+  void (*copy_past_caches)(const float* source, size_t count, float* target);  // 16-byte aligned
+
+  // The state of codecs (passes.h): t = x + e; e' = t - y; t = x - m; m' = m + y.
+  void (*with_residual)(const float* x, const float* residual, size_t count, float* t);
+  void (*residual)(const float* t, const float* y, size_t count, float* residual);
+  void (*from_reference)(const float* x, const float* reference, size_t count, float* t);
+  void (*advance_reference)(const float* reference, const float* y, size_t count, float* next);
 
   void (*bf16_encode)(const float* source, size_t count, void* target);
   void (*bf16_decode_add)(const void* source, size_t count, float* accumulator);

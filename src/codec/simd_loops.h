@@ -18,6 +18,7 @@
 #include "codec/float_formats.h"
 #include "codec/q8_math.h"
 #include "codec/simd.h"
+#include "codec/state_math.h"
 
 namespace thinwire {
 namespace {
@@ -80,6 +81,21 @@ void Add(const float* __restrict source, size_t count, float* __restrict accumul
   for (size_t i = 0; i < count; ++i) accumulator[i] += source[i];
 }
 
+// ---- State: formulas in state_math.h ----
+
+void WithResidual(const float* x, const float* residual, size_t count, float* t) {
+  for (size_t i = 0; i < count; ++i) t[i] = x[i] + residual[i];
+}
+void Residual(const float* t, const float* y, size_t count, float* residual) {
+  for (size_t i = 0; i < count; ++i) residual[i] = state::Residual(t[i], y[i]);
+}
+void FromReference(const float* x, const float* reference, size_t count, float* t) {
+  for (size_t i = 0; i < count; ++i) t[i] = state::Difference(x[i], reference[i]);
+}
+void AdvanceReference(const float* reference, const float* y, size_t count, float* next) {
+  for (size_t i = 0; i < count; ++i) next[i] = state::Advanced(reference[i], y[i]);
+}
+
 // ---- Stores past the caches ----
 
 // Streaming stores take 16 aligned bytes, and stay unordered until a fence.
@@ -90,6 +106,15 @@ inline void StreamFence() {
 #if defined(__SSE2__)
   _mm_sfence();
 #endif
+}
+
+void CopyPastCaches(const float* source, size_t count, float* target) {
+  size_t i = 0;
+#if defined(__SSE2__)
+  for (; i + 4 <= count; i += 4) _mm_stream_ps(target + i, _mm_loadu_ps(source + i));
+  StreamFence();
+#endif
+  memcpy(target + i, source + i, (count - i) * sizeof(float));
 }
 
 // ---- bf16 ----
@@ -113,6 +138,11 @@ const SimdLoops TW_SIMD_LOOPS = {
     .widen = WidenAny,
     .narrow = NarrowAny,
     .add = Add,
+    .copy_past_caches = CopyPastCaches,
+    .with_residual = WithResidual,
+    .residual = Residual,
+    .from_reference = FromReference,
+    .advance_reference = AdvanceReference,
     .bf16_encode = Bf16Encode,
     .bf16_decode_add = Bf16DecodeAdd,
     .q8_encode = Q8Encode,

@@ -14,7 +14,11 @@ class StatefulCodec final : public Codec {
  public:
   StatefulCodec(std::string spec, Feedback feedback, const Codec& base, const Codec& storage,
                 const Codec& first)
-      : spec_(std::move(spec)), feedback_(feedback), base_(base), storage_(storage), first_(first) {}
+      : spec_(std::move(spec)),
+        feedback_(feedback),
+        base_(base),
+        storage_(storage),
+        first_(first) {}
 
   CodecId id() const override { return base_.id(); }
   const std::string& spec() const override { return spec_; }
@@ -63,8 +67,9 @@ std::unique_ptr<const Codec> Make(Feedback feedback, const Codec& base, const Co
     spec = fmt::format("{}+ef{}", base.spec(),
                        storage.exact() ? "" : fmt::format("({})", storage.spec()));
   } else if (first.exact()) {
-    spec = storage.id() == CodecId::kBf16 ? fmt::format("delta({})", base.spec())
-                                          : fmt::format("delta({},{})", base.spec(), storage.spec());
+    spec = storage.id() == CodecId::kBf16
+               ? fmt::format("delta({})", base.spec())
+               : fmt::format("delta({},{})", base.spec(), storage.spec());
   } else {
     spec = fmt::format("delta({},{},{})", base.spec(), storage.spec(), first.spec());
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The modifiers that keep state, as codecs: bytes and loops are those of the codec they modify; what
-// they add is said by Codec::feedback and done by the passes (codec/passes.h).
+// The modifiers that keep state, as codecs: bytes and loops are those of the codec they modify;
+// what they add is said by Codec::feedback and done by the passes (codec/passes.h).
 
 #ifndef THINWIRE_CODEC_STATEFUL_CODEC_H_
 #define THINWIRE_CODEC_STATEFUL_CODEC_H_

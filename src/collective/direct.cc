@@ -17,7 +17,8 @@ void KeepOwn(const PlanRequest& request, SlotId own, size_t output, PlanBuilder*
 void EmitReduceScatter(const PlanRequest& request, int rank, PlanBuilder* plan) {
   const int n = request.ranks;
   std::vector<SlotId> terms(static_cast<size_t>(n));
-  terms[static_cast<size_t>(rank)] = kOwnInput;
+  terms[static_cast<size_t>(rank)] =
+      plan->Own(static_cast<size_t>(rank) * request.count, request.count);
   for (int d = 1; d < n; ++d) {
     const int peer = RankAfter(rank, d, n);
     plan->Send(plan->Encode(static_cast<size_t>(peer) * request.count, request.count), peer, 0);
@@ -59,7 +60,8 @@ void EmitReduce(const PlanRequest& request, int rank, PlanBuilder* plan) {
   }
   std::vector<SlotId> terms;
   for (int peer = 0; peer < request.ranks; ++peer) {
-    terms.push_back(peer == rank ? kOwnInput : plan->Receive(peer, request.count, 0));
+    terms.push_back(peer == rank ? plan->Own(0, request.count)
+                                 : plan->Receive(peer, request.count, 0));
   }
   plan->ReduceToOutput(std::move(terms), 0, 0, request.count);
 }

@@ -221,11 +221,9 @@ void Engine::ReceiveFrame(Message message, TimePoint now) {
                             std::min(frame.payload.size(), kMaxReasonBytes));
       return Fail(RemoteError("rank {} gave up: {}", source, why), /*tell_peers=*/false);
     }
-    case FrameKind::kCredit: {
-      const auto found = by_key_.find(KeyOf(header, OperationKey::Kind::kSend, source));
-      if (found != by_key_.end()) found->second->Acknowledge(source, header.count);
-      return;
-    }
+    case FrameKind::kCredit:
+    case FrameKind::kResend:
+      return TakeControl(header);
     case FrameKind::kData:
       return ReceiveData(frame, std::move(message), now);
   }
@@ -263,7 +261,7 @@ bool Engine::ComputeAll() {
       }
       moved |= ran.value();
     }
-    for (const auto& [peer, header] : run->DueCredits()) Credit(peer, header);
+    for (const auto& [peer, header] : run->DueControl()) Control(peer, header);
   }
   return moved;
 }
@@ -337,20 +335,43 @@ void Engine::SendControl(FrameKind kind, int peer, const std::string& text) {
   SendFrame(peer, Header(kind, peer), std::as_bytes(std::span(text)));
 }
 
-void Engine::Credit(int peer, const FrameHeader& header) {
-  if (peer != options_.rank) return SendFrame(peer, header, {});
+void Engine::Control(int peer, const FrameHeader& header) {
+  peer == options_.rank ? TakeControl(header) : SendFrame(peer, header, {});
+}
+
+void Engine::TakeControl(const FrameHeader& header) {
+  const int peer = header.source;
   const auto found = by_key_.find(KeyOf(header, OperationKey::Kind::kSend, peer));
-  if (found != by_key_.end()) found->second->Acknowledge(peer, header.count);
+  if (found == by_key_.end()) return;
+  OperationRun& run = *found->second;
+  if (header.kind == FrameKind::kCredit) return run.Acknowledge(peer, header.count);
+  std::vector<std::byte> frame = run.Resend(header);
+  if (frame.empty()) {
+    return Fail(
+        RemoteError("rank {} asks for segment {} of message {} of {} again, which it was not "
+                    "sent",
+                    peer, header.segment, header.message, run.Describe()));
+  }
+  if (peer == options_.rank) {
+    to_self_.emplace_back(peer, std::make_unique<OwnBuffer>(frame));
+  } else {
+    SendOwn(peer, std::move(frame));
+  }
 }
 
 void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload) {
-  if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
-  SendInFlight& send = sends_.emplace_back();
-  send.frame.resize(kFrameHeaderBytes + payload.size());
-  std::copy(payload.begin(), payload.end(), send.frame.begin() + kFrameHeaderBytes);
+  std::vector<std::byte> frame(kFrameHeaderBytes + payload.size());
+  std::copy(payload.begin(), payload.end(), frame.begin() + kFrameHeaderBytes);
   FrameHeader sealed = header;
   sealed.payload_bytes = static_cast<uint32_t>(payload.size());
-  SealFrame(sealed, send.frame.data());
+  SealFrame(sealed, frame.data());
+  SendOwn(peer, std::move(frame));
+}
+
+void Engine::SendOwn(int peer, std::vector<std::byte> frame) {
+  if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
+  SendInFlight& send = sends_.emplace_back();
+  send.frame = std::move(frame);
   peers_[static_cast<size_t>(peer)].spoken = Now();
   // A failure shows in PeerStatus, which Watch reads.
   if (!transport_->Send(peer, send.frame, &send.request).ok()) sends_.pop_back();
@@ -362,12 +383,21 @@ void Engine::Retire() {
       ++run;
       continue;
     }
-    by_key_.erase((*run)->key());
+    for (const auto& [peer, header] : (*run)->DueControl()) Control(peer, header);
     ended_.push_back({(*run)->key(), (*run)->header()});
     if (ended_.size() > kEndedRemembered) ended_.pop_front();
     in_flight_.fetch_sub(1, std::memory_order_acq_rel);
     (*run)->End({}, Now());
+    unsettled_.push_back(*run);
     run = runs_.erase(run);
+  }
+  for (auto run = unsettled_.begin(); run != unsettled_.end();) {
+    if (!(*run)->settled()) {
+      ++run;
+      continue;
+    }
+    by_key_.erase((*run)->key());
+    run = unsettled_.erase(run);
   }
 }
 
@@ -435,6 +465,7 @@ void Engine::Fail(Status status, bool tell_peers) {
   for (const auto& run : runs_) run->End(status, now);
   for (const Submission& submission : submitted) submission.completion->Set(status, {});
   by_key_.clear();
+  unsettled_.clear();
   runs_.clear();  // sends in flight keep theirs, and with it the bytes they send
   if (!tell_peers) return;
   const std::string why = status.message().substr(0, kMaxReasonBytes);
@@ -451,7 +482,7 @@ bool Engine::MayLeave(TimePoint now) {
     }
   }
   next_watch_ = std::min(next_watch_, leave_by_);
-  return sends_.empty() || now >= leave_by_;
+  return (sends_.empty() && unsettled_.empty()) || now >= leave_by_;
 }
 
 }  // namespace thinwire

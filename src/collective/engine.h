@@ -93,8 +93,11 @@ class Engine {
   bool StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now);
   bool ReapSends();
   void SendControl(FrameKind kind, int peer, const std::string& text = "");
-  void Credit(int peer, const FrameHeader& header);
+  // Sends a frame without payload, or, where the peer is this rank, does what it would do.
+  void Control(int peer, const FrameHeader& header);
+  void TakeControl(const FrameHeader& header);
   void SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload);
+  void SendOwn(int peer, std::vector<std::byte> frame);
   void Retire();
   void Watch(TimePoint now);
   void WatchPeer(int rank, TimePoint now);
@@ -124,8 +127,9 @@ class Engine {
 
   // The thread's own.
   std::vector<Peer> peers_;
-  std::list<std::shared_ptr<OperationRun>> runs_;  // in the order handed in
-  std::map<OperationKey, std::shared_ptr<OperationRun>> by_key_;
+  std::list<std::shared_ptr<OperationRun>> runs_;       // in the order handed in
+  std::list<std::shared_ptr<OperationRun>> unsettled_;  // ended, but a peer may ask for bytes again
+  std::map<OperationKey, std::shared_ptr<OperationRun>> by_key_;  // of both
   std::map<OperationKey, std::vector<Message>> early_;  // frames of operations not handed in yet
   // Sequence after the last one handed in, of collectives and of each direction with each peer.
   std::map<std::pair<OperationKey::Kind, int>, uint64_t> next_sequence_;

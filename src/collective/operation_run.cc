@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "collective/simulator.h"
 
 namespace thinwire {
@@ -113,7 +114,7 @@ OperationRun::OperationRun(Collective collective, FrameHeader header, const Link
       device_(device),
       completion_(std::move(completion)),
       progress_(plan()),
-      sends_of_(plan().slots, 0),
+      sends_of_(plan().slots.size(), 0),
       begin_(Now()),
       last_progress_(begin_) {
   const PlanRequest& request = plan().request;
@@ -203,17 +204,30 @@ Result<Ticket> OperationRun::Start(Item item) {
       return device_->Copy(InputAt(step, item), OutputAt(step, item),
                            count * SizeOf(request.dtype));
     case Verb::kEncode: {
-      Slot& slot = NewStaging(step, item);
+      const Target target = NewStaging(step, item);
+      Staged& slot = slots_.at({step.slot, item.segment});
       slot.unsent = sends_of_[step.slot];
       if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
-      return device_->Encode(*request.codec, InputAt(step, item), request.dtype, count,
-                             slot.staging + kFrameHeaderBytes);
+      return device_->Encode({.codec = target.codec,
+                              .source = InputAt(step, item),
+                              .dtype = request.dtype,
+                              .count = count,
+                              .target = target.bytes,
+                              .noise = target.noise,
+                              .state = target.state});
     }
     case Verb::kReduce:
       return StartReduce(step, item);
-    case Verb::kDecode:
-      return device_->Decode(*request.codec, slots_.at({step.slot, item.segment}).payload(),
-                             request.dtype, count, OutputAt(step, item));
+    case Verb::kDecode: {
+      const Term contents = Contents({step.slot, item.segment});
+      return device_->Decode({.codec = contents.codec,
+                              .bytes = contents.bytes,
+                              .dtype = request.dtype,
+                              .count = count,
+                              .target = OutputAt(step, item),
+                              .state = contents.state,
+                              .divisor = step.average ? request.ranks : 1});
+    }
     case Verb::kSend:
     case Verb::kReceive:
       break;
@@ -227,31 +241,36 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
   std::vector<Term> terms;
   for (const SlotId term : step.terms) {
     if (term == kOwnInput) {
-      terms.push_back(
-          {nullptr,
-           {static_cast<const std::byte*>(InputAt(step, item)), count * SizeOf(request.dtype)}});
+      const auto* input = static_cast<const std::byte*>(InputAt(step, item));
+      terms.push_back({.codec = nullptr, .bytes = {input, count * SizeOf(request.dtype)}});
     } else {
-      terms.push_back({request.codec, slots_.at({term, item.segment}).payload()});
+      terms.push_back(Contents({term, item.segment}));
     }
   }
   ReducePass pass;
   pass.terms = terms;
   pass.dtype = request.dtype;
-  const bool partial = request.reduction == Reduction::kAvg && !step.complete;
-  pass.reduction = partial ? Reduction::kSum : request.reduction;
+  const bool average = request.reduction == Reduction::kAvg;
+  pass.reduction = average && !step.average ? Reduction::kSum : request.reduction;
   pass.divisor = request.ranks;
   pass.count = count;
   if (step.slot == kNoSlot) {
     pass.dense = OutputAt(step, item);
   } else {
-    pass.encoder = request.codec;
-    pass.encoded = NewStaging(step, item).staging + kFrameHeaderBytes;
+    const Target target = NewStaging(step, item);
+    pass.encoder = target.codec;
+    pass.encoded = target.bytes;
+    pass.noise = target.noise;
+    pass.state = target.state;
   }
   return device_->Reduce(pass);
 }
 
 Status OperationRun::FinishCompute(Item item) {
   const Step& step = plan().steps[item.step];
+  const bool wrote =
+      step.verb == Verb::kEncode || (step.verb == Verb::kReduce && step.slot != kNoSlot);
+  if (wrote) TrimStaging({step.slot, item.segment});
   if (collective_.measure_error && step.verb == Verb::kEncode) TW_TRY(Measure(item));
   if (step.verb == Verb::kDecode) NoteConsumed(&slots_.at({step.slot, item.segment}));
   Finish(item);
@@ -260,23 +279,75 @@ Status OperationRun::FinishCompute(Item item) {
 
 Status OperationRun::Measure(Item item) {
   const Step& step = plan().steps[item.step];
+  const SlotSegment id{step.slot, item.segment};
+  // What a delta moves is not what it stands for.
+  if (StateOf(id).kind == Feedback::kReference) return {};
   const PlanRequest& request = plan().request;
   TW_ASSIGN(const SquaredError error,
             MeasureError(*request.codec, InputAt(step, item), request.dtype, CountOf(item),
-                         slots_.at({step.slot, item.segment}).payload()));
+                         slots_.at(id).payload().subspan(head_bytes())));
   figures_.error.error += error.error;
   figures_.error.energy += error.energy;
   figures_.error_measured = true;
   return {};
 }
 
-OperationRun::Slot& OperationRun::NewStaging(const Step& step, Item item) {
+OperationRun::Target OperationRun::NewStaging(const Step& step, Item item) {
+  const SlotSegment id{step.slot, item.segment};
+  const StateSpan state = StateOf(id);
+  const Codec* codec = plan().slots[step.slot].codec;
+  Staged& slot = slots_[id];
+  if (state.kind == Feedback::kReference && state.before == nullptr) {
+    slot.content = StateContent::kFirstVisit;
+    codec = &codec->first_visit();
+  }
   const size_t bytes =
-      kFrameHeaderBytes + plan().request.codec->EncodedBytes(CountOf(item), plan().request.dtype);
-  Slot& slot = slots_[{step.slot, item.segment}];
+      kFrameHeaderBytes + head_bytes() + codec->EncodedBytes(CountOf(item), plan().request.dtype);
   slot.staging = device_->AllocateStaging(bytes);
   slot.frame = {slot.staging, bytes};
-  return slot;
+  if (head_bytes() > 0) PackHead(id, slot.content, slot.staging + kFrameHeaderBytes);
+  const uint64_t words[] = {header_.communicator,
+                            header_.epoch,
+                            header_.source,
+                            header_.flags,
+                            static_cast<uint64_t>(key_.peer + 1),
+                            key_.sequence,
+                            step.slot};
+  return {.codec = codec,
+          .bytes = slot.staging + kFrameHeaderBytes + head_bytes(),
+          .noise = {.key = Xxh3(std::as_bytes(std::span(words))),
+                    .first = plan().segment_begin(item.segment)},
+          .state = state};
+}
+
+void OperationRun::TrimStaging(SlotSegment id) {
+  const Codec& codec = *plan().slots[id.first].codec;
+  if (codec.fixed_size()) return;
+  Staged& slot = slots_.at(id);
+  const size_t before = slot.frame.size();
+  const size_t fixed = kFrameHeaderBytes + head_bytes();
+  slot.frame = slot.frame.first(
+      fixed + codec.UsedBytes(slot.staging + fixed, SegmentElements(id), plan().request.dtype));
+  if (slot.unsent > 0) staged_bytes_ -= before - slot.frame.size();
+}
+
+Term OperationRun::Contents(SlotSegment id) const {
+  const Staged& slot = slots_.at(id);
+  StateSpan state = StateOf(id);
+  const std::span<const std::byte> bytes = slot.payload().subspan(head_bytes());
+  const Codec* codec = plan().slots[id.first].codec;
+  if (state.kind != Feedback::kReference) return {.codec = codec, .bytes = bytes};
+  if (slot.staging != nullptr || slot.content == StateContent::kReference) {
+    // Advanced already: by encoding, or by what came.
+    state.before = state.after;
+    state.after = nullptr;
+    return {.codec = nullptr, .bytes = {}, .state = state};
+  }
+  if (slot.content == StateContent::kFirstVisit) {
+    codec = &codec->first_visit();
+    state.before = nullptr;
+  }
+  return {.codec = codec, .bytes = bytes, .state = state};
 }
 
 void OperationRun::Finish(Item item) {
@@ -289,13 +360,13 @@ void OperationRun::Finish(Item item) {
 void OperationRun::Release(SlotSegment id) {
   const auto found = slots_.find(id);
   if (found == slots_.end()) return;
-  Slot& slot = found->second;
+  Staged& slot = found->second;
   if (slot.staging != nullptr) device_->FreeStaging(slot.staging);
   NoteConsumed(&slot);
   slots_.erase(found);
 }
 
-void OperationRun::NoteConsumed(Slot* slot) {
+void OperationRun::NoteConsumed(Staged* slot) {
   if (slot->staging != nullptr || slot->consumed) return;
   slot->consumed = true;
   windows_[slot->message.source()].consumed += slot->payload().size();
@@ -308,7 +379,7 @@ std::optional<Item> OperationRun::NextSend(const std::function<bool(int)>& may_s
 std::span<const std::byte> OperationRun::StartSend(Item item, TimePoint now) {
   progress_.TakeSend(item);
   const Step& step = plan().steps[item.step];
-  Slot& slot = slots_.at({step.slot, item.segment});
+  Staged& slot = slots_.at({step.slot, item.segment});
   if (!slot.sealed) {  // once: the same bytes go to every peer; a forwarded frame gets our header
     FrameHeader header = header_;
     header.message = step.message;
@@ -325,7 +396,7 @@ std::span<const std::byte> OperationRun::StartSend(Item item, TimePoint now) {
 }
 
 void OperationRun::FinishSend(Item item) {
-  Slot& slot = slots_.at({plan().steps[item.step].slot, item.segment});
+  Staged& slot = slots_.at({plan().steps[item.step].slot, item.segment});
   if (slot.unsent > 0 && --slot.unsent == 0) staged_bytes_ -= slot.frame.size();
   Finish(item);
 }
@@ -339,15 +410,24 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
     return RemoteError("rank {} sent segment {} of message {} of {}, which is not expected", peer,
                        header.segment, header.message, Describe());
   }
-  const size_t expected = plan().request.codec->EncodedBytes(CountOf(*item), plan().request.dtype);
-  if (frame.payload.size() != expected) {
-    return RemoteError("rank {} sent {} bytes for segment {} of {}, which takes {}", peer,
-                       frame.payload.size(), header.segment, Describe(), expected);
-  }
-  Slot& slot = slots_[{plan().steps[item->step].slot, item->segment}];
+  const SlotSegment id{plan().steps[item->step].slot, item->segment};
+  Staged slot;
   slot.message = std::move(message);
   slot.frame = slot.message.bytes();
+  TW_ASSIGN(const bool accepted, AcceptPayload(id, &slot));
   last_received_ = now;
+  last_progress_ = now;
+  if (!accepted) {
+    FrameHeader request = header_;
+    request.kind = FrameKind::kResend;
+    request.destination = static_cast<uint16_t>(peer);
+    request.message = header.message;
+    request.segment = header.segment;
+    requests_.push_back({peer, request});
+    windows_[peer].consumed += slot.payload().size();
+    return {};
+  }
+  slots_[id] = std::move(slot);
   Finish(*item);
   return {};
 }
@@ -360,10 +440,13 @@ void OperationRun::Acknowledge(int peer, uint64_t bytes) {
   last_progress_ = Now();
 }
 
-std::vector<std::pair<int, FrameHeader>> OperationRun::DueCredits() {
-  std::vector<std::pair<int, FrameHeader>> due;
+std::vector<std::pair<int, FrameHeader>> OperationRun::DueControl() {
+  std::vector<std::pair<int, FrameHeader>> due = std::move(requests_);
+  requests_.clear();
+  // Whoever keeps references for a peer's sake may let go once all was used.
+  const bool last = done() && UsesReferences();
   for (auto& [peer, window] : windows_) {
-    if (!window.ShouldReport()) continue;
+    if (!window.ShouldReport() && !(last && window.consumed > window.reported)) continue;
     window.reported = window.consumed;
     FrameHeader header = header_;
     header.kind = FrameKind::kCredit;
@@ -372,6 +455,17 @@ std::vector<std::pair<int, FrameHeader>> OperationRun::DueCredits() {
     due.push_back({peer, header});
   }
   return due;
+}
+
+bool OperationRun::UsesReferences() const {
+  return collective_.state != nullptr && plan().request.codec->feedback() == Feedback::kReference;
+}
+
+bool OperationRun::settled() const {
+  if (!UsesReferences()) return true;
+  return std::all_of(windows_.begin(), windows_.end(), [](const auto& entry) {
+    return entry.second.acknowledged == entry.second.sent;
+  });
 }
 
 void OperationRun::End(Status status, TimePoint now) {

@@ -18,13 +18,18 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "collective/flow_control.h"
+#include "collective/operation_state.h"
 #include "collective/plan.h"
 #include "collective/progress.h"
 #include "device/device.h"
 #include "transport/transport.h"
 #include "wire/frame.h"
+#include "wire/state_head.h"
 
 namespace thinwire {
+
+// The key of calls without one.
+inline constexpr uint64_t kNoKey = ~uint64_t{0};
 
 // One call, as the layers below the API see it.
 struct Collective {
@@ -33,6 +38,8 @@ struct Collective {
   void* output = nullptr;
   uint64_t sequence = 0;       // of the communicator; for send and recv, of the ordered pair
   bool measure_error = false;  // decode what was encoded and add up the error
+  uint64_t key = kNoKey;       // whose state; all ranks must bring the same
+  std::shared_ptr<OperationState> state;  // of codecs that keep one
 };
 
 // What an operation did; see thinwireStatistics_t.
@@ -117,8 +124,15 @@ class OperationRun {
   Status Receive(const ParsedFrame& frame, Message message, TimePoint now);
   // Takes a credit from a peer.
   void Acknowledge(int peer, uint64_t bytes);
-  // Peers that should hear how much was consumed, with the header of that frame.
-  std::vector<std::pair<int, FrameHeader>> DueCredits();
+  // Frames without payload that peers should get, with their headers: how much was consumed, and
+  // what they must send again in full since a reference here is not theirs.
+  std::vector<std::pair<int, FrameHeader>> DueControl();
+
+  // A frame that holds, in full, the segment a peer could not use; empty if there is none.
+  std::vector<std::byte> Resend(const FrameHeader& request);
+  // Every peer has used what it was sent, so that none will ask for it again. Operations without
+  // references never are asked.
+  bool settled() const;
 
   // Fails or completes; nothing else may be called afterwards.
   void End(Status status, TimePoint now);
@@ -128,26 +142,50 @@ class OperationRun {
   std::vector<int> AwaitedPeers() const { return progress_.AwaitedPeers(Verb::kReceive); }
 
  private:
-  struct Slot {
+  // One segment of a slot.
+  struct Staged {
     std::byte* staging = nullptr;  // a frame of ours: header, then payload
     Message message;               // or one that came in
     std::span<std::byte> frame;    // whichever of the two
+    StateContent content = StateContent::kCoded;
     bool sealed = false;
     bool consumed = false;  // a message, and its sender's window knows
     uint32_t unsent = 0;    // sends of an encoded slot that are not done
     std::span<const std::byte> payload() const { return frame.subspan(kFrameHeaderBytes); }
+  };
+  // Where and how a segment is to be encoded.
+  struct Target {
+    const Codec* codec;
+    std::byte* bytes;
+    Noise noise;
+    StateSpan state;
   };
 
   Result<Ticket> Start(Item item);
   Result<Ticket> StartReduce(const Step& step, Item item);
   Status FinishCompute(Item item);
   Status Measure(Item item);
-  Slot& NewStaging(const Step& step, Item item);
+  Target NewStaging(const Step& step, Item item);
+  // Cuts a frame to the bytes that were written.
+  void TrimStaging(SlotSegment id);
+  // The elements of a segment of a slot, encoded or as a reference.
+  Term Contents(SlotSegment id) const;
   void Finish(Item item);
   void Release(SlotSegment slot);
   // A message counts as consumed once it is decoded, though it may still wait to be forwarded: in a
   // ring, where everybody forwards, windows that waited for that would wait for each other.
-  void NoteConsumed(Slot* slot);
+  void NoteConsumed(Staged* slot);
+
+  // The state of a segment of a slot: of kind kNone if it keeps none.
+  StateSpan StateOf(SlotSegment id) const;
+  size_t head_bytes() const { return HasStateHead(*plan().request.codec) ? kStateHeadBytes : 0; }
+  bool UsesReferences() const;
+  size_t StateSegmentBytes(SlotSegment id) const;
+  size_t SegmentElements(SlotSegment id) const;
+  void PackHead(SlotSegment id, StateContent content, std::byte* payload) const;
+  // Reads and checks what came; false if it must come again in full.
+  Result<bool> AcceptPayload(SlotSegment id, Staged* slot);
+  Result<bool> AcceptHead(const StateHead& head, SlotSegment id, Staged* slot);
   const void* InputAt(const Step& step, Item item) const;
   void* OutputAt(const Step& step, Item item) const;
   size_t CountOf(Item item) const {
@@ -160,12 +198,13 @@ class OperationRun {
   Device* device_;
   std::shared_ptr<Completion> completion_;
   Progress progress_;
-  std::map<SlotSegment, Slot> slots_;
+  std::map<SlotSegment, Staged> slots_;
   std::map<int, Window> windows_;    // by peer
   std::vector<SlotSegment> unread_;  // scratch
   std::vector<std::pair<Ticket, Item>> device_work_;
-  std::vector<uint32_t> sends_of_;  // sends that read each slot
-  size_t staged_bytes_ = 0;         // encoded and not yet sent to all
+  std::vector<uint32_t> sends_of_;                     // sends that read each slot
+  std::vector<std::pair<int, FrameHeader>> requests_;  // of frames to come again in full
+  size_t staged_bytes_ = 0;                            // encoded and not yet sent to all
   RunFigures figures_;
   TimePoint begin_;
   TimePoint first_sent_{};

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/checked.h"
+#include "wire/state_head.h"
 
 namespace thinwire {
 namespace {
@@ -54,13 +55,20 @@ size_t Plan::segment_count(const Step& step, size_t segment) const {
   return std::min(segment_elements, step.count - segment_begin(segment));
 }
 
+bool HasStateHead(const Codec& codec) { return codec.spec() != NameOf(codec.id()); }
+
+size_t Plan::PayloadBytes(SlotId slot, size_t count) const {
+  return (HasStateHead(*request.codec) ? kStateHeadBytes : 0) +
+         slots[slot].codec->EncodedBytes(count, request.dtype);
+}
+
 size_t Plan::PayloadBytes(Verb verb, int peer) const {
   size_t bytes = 0;
   for (const Step& step : steps) {
     if (step.verb != verb || step.peer != peer) continue;
     const size_t last = segments(step) - 1;
-    bytes += last * request.codec->EncodedBytes(segment_elements, request.dtype) +
-             request.codec->EncodedBytes(segment_count(step, last), request.dtype);
+    bytes += last * PayloadBytes(step.slot, segment_elements) +
+             PayloadBytes(step.slot, segment_count(step, last));
   }
   return bytes;
 }
@@ -126,9 +134,14 @@ PlanBuilder::PlanBuilder(const PlanRequest& request, Algorithm algorithm, int ra
   plan_.rank = rank;
 }
 
-SlotId PlanBuilder::NewSlot(size_t count, int stage) {
-  slots_.push_back({count, stage});
-  return plan_.slots++;
+SlotId PlanBuilder::NewSlot(size_t count, int stage, Content content) {
+  const Codec& codec = *plan_.request.codec;
+  Slot& slot = plan_.slots.emplace_back();
+  slot.codec = content == Content::kInput ? &codec : &codec.ForSums(plan_.request.ranks);
+  slot.count = count;
+  slot.stage = stage;
+  slot.complete = content == Content::kSum;
+  return static_cast<SlotId>(plan_.slots.size() - 1);
 }
 
 Step& PlanBuilder::Add(Verb verb, size_t count, int stage) {
@@ -142,7 +155,7 @@ Step& PlanBuilder::Add(Verb verb, size_t count, int stage) {
 int PlanBuilder::StageOf(const std::vector<SlotId>& terms) const {
   int stage = 0;
   for (const SlotId term : terms) {
-    if (term != kOwnInput) stage = std::max(stage, slots_[term].stage);
+    if (term != kOwnInput) stage = std::max(stage, plan_.slots[term].stage);
   }
   return stage;
 }
@@ -154,39 +167,55 @@ void PlanBuilder::Copy(size_t input, size_t output, size_t count) {
 }
 
 SlotId PlanBuilder::Encode(size_t input, size_t count) {
-  const SlotId slot = NewSlot(count, 0);
+  const SlotId slot = NewSlot(count, 0, Content::kInput);
   Step& step = Add(Verb::kEncode, count, 0);
   step.input = input;
   step.slot = slot;
   return slot;
 }
 
-void PlanBuilder::Send(SlotId slot, int peer, uint16_t message) {
-  Step& step = Add(Verb::kSend, slots_[slot].count, slots_[slot].stage);
-  step.slot = slot;
-  step.peer = peer;
-  step.message = message;
+SlotId PlanBuilder::Own(size_t input, size_t count) {
+  return plan_.request.codec->sums_exactly() ? Encode(input, count) : kOwnInput;
 }
 
-SlotId PlanBuilder::Receive(int peer, size_t count, uint16_t message) {
-  const int stage = message + 1;  // messages of a pair are numbered by hop
-  const SlotId slot = NewSlot(count, stage);
-  Step& step = Add(Verb::kReceive, count, stage);
-  step.slot = slot;
+void PlanBuilder::Send(SlotId id, int peer, uint16_t message) {
+  Slot& slot = plan_.slots[id];
+  Step& step = Add(Verb::kSend, slot.count, slot.stage);
+  step.slot = id;
   step.peer = peer;
   step.message = message;
-  return slot;
+  if (slot.received) return;
+  const bool first = std::none_of(
+      plan_.steps.begin(), plan_.steps.end() - 1,
+      [&](const Step& other) { return other.verb == Verb::kSend && other.slot == id; });
+  slot.peer = first ? peer : -1;
+  slot.message = message;
+}
+
+SlotId PlanBuilder::Receive(int peer, size_t count, uint16_t message, Content content) {
+  const int stage = message + 1;  // messages of a pair are numbered by hop
+  const SlotId id = NewSlot(count, stage, content);
+  Slot& slot = plan_.slots[id];
+  slot.received = true;
+  slot.peer = peer;
+  slot.message = message;
+  Step& step = Add(Verb::kReceive, count, stage);
+  step.slot = id;
+  step.peer = peer;
+  step.message = message;
+  return id;
 }
 
 SlotId PlanBuilder::ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count,
-                                 bool complete) {
+                                 Content content) {
   const int stage = StageOf(terms);
-  const SlotId slot = NewSlot(count, stage);
+  const SlotId slot = NewSlot(count, stage, content);
   Step& step = Add(Verb::kReduce, count, stage);
   step.terms = std::move(terms);
   step.input = input;
   step.slot = slot;
-  step.complete = complete;
+  // Sums that must stay exact on the way are divided where they are decoded.
+  step.average = Averages() && content == Content::kSum && !plan_.request.codec->sums_exactly();
   return slot;
 }
 
@@ -197,12 +226,15 @@ void PlanBuilder::ReduceToOutput(std::vector<SlotId> terms, size_t input, size_t
   step.terms = std::move(terms);
   step.input = input;
   step.output = output;
+  step.average = Averages();
 }
 
-void PlanBuilder::Decode(SlotId slot, size_t output) {
-  Step& step = Add(Verb::kDecode, slots_[slot].count, slots_[slot].stage);
-  step.slot = slot;
+void PlanBuilder::Decode(SlotId id, size_t output) {
+  const Slot& slot = plan_.slots[id];
+  Step& step = Add(Verb::kDecode, slot.count, slot.stage);
+  step.slot = id;
   step.output = output;
+  step.average = Averages() && slot.complete && plan_.request.codec->sums_exactly();
 }
 
 Plan PlanBuilder::Build(size_t segment_bytes) && {

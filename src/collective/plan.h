@@ -73,7 +73,18 @@ struct Step {
   uint16_t message = 0;       // kSend, kReceive: tells apart the messages of an ordered pair; one
                               // slot goes to all its peers under one number, as one sealed frame
   int stage = 0;              // hops that came before: earlier stages are served first
-  bool complete = true;       // kReduce: false for a partial sum, which an average must not divide
+  bool average = false;       // kReduce, kDecode: the result is divided by the number of ranks
+};
+
+// Where the bytes of a slot come from and go to.
+struct Slot {
+  const Codec* codec = nullptr;
+  size_t count = 0;  // elements
+  int stage = 0;
+  bool received = false;  // written by kReceive; else by kEncode or kReduce
+  bool complete = false;  // holds the sum of all ranks
+  int peer = -1;          // the rank it comes from or goes to; -1: several, or none
+  uint16_t message = 0;   // under this number
 };
 
 struct Plan {
@@ -85,15 +96,21 @@ struct Plan {
   // whose downlink they share.
   double send_share = 1;
   std::vector<Step> steps;
-  SlotId slots = 0;
+  std::vector<Slot> slots;
 
   size_t segments(const Step& step) const;
   // Elements of segment `segment` of `step`, relative to the step's own offsets.
   size_t segment_begin(size_t segment) const { return segment * segment_elements; }
   size_t segment_count(const Step& step, size_t segment) const;
+  // Payload bytes of a message's segment; the most it may take where that depends on the elements.
+  size_t PayloadBytes(SlotId slot, size_t count) const;
   // Payload bytes that the plan sends to (kSend) or receives from (kReceive) a peer.
   size_t PayloadBytes(Verb verb, int peer) const;
 };
+
+// Whether messages in this codec begin with a StateHead: those with arguments, modifiers or state
+// do, so that ranks that differ in them find out (wire/state_head.h).
+bool HasStateHead(const Codec& codec);
 
 // The plan as text, a step a line.
 std::string FormatPlan(const Plan& plan);
@@ -114,8 +131,13 @@ class PlanBuilder {
   void Copy(size_t input, size_t output, size_t count);
   SlotId Encode(size_t input, size_t count);
   void Send(SlotId slot, int peer, uint16_t message);
-  SlotId Receive(int peer, size_t count, uint16_t message);
-  SlotId ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count, bool complete);
+  // What a message holds: an input as its owner encoded it, or a sum, partial or of all ranks.
+  enum class Content : uint8_t { kInput, kPartial, kSum };
+  SlotId Receive(int peer, size_t count, uint16_t message, Content content = Content::kInput);
+  // This rank's own contribution as a term: as it is, or, where sums are exact only between encoded
+  // contributions, encoded.
+  SlotId Own(size_t input, size_t count);
+  SlotId ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count, Content content);
   void ReduceToOutput(std::vector<SlotId> terms, size_t input, size_t output, size_t count);
   void Decode(SlotId slot, size_t output);
   void ShareDownlink(int senders) { plan_.send_share = 1.0 / senders; }
@@ -124,16 +146,12 @@ class PlanBuilder {
   Plan Build(size_t segment_bytes) &&;
 
  private:
-  struct SlotInfo {
-    size_t count;
-    int stage;
-  };
-  SlotId NewSlot(size_t count, int stage);
+  SlotId NewSlot(size_t count, int stage, Content content);
   Step& Add(Verb verb, size_t count, int stage);
   int StageOf(const std::vector<SlotId>& terms) const;
+  bool Averages() const { return plan_.request.reduction == Reduction::kAvg; }
 
   Plan plan_;
-  std::vector<SlotInfo> slots_;
 };
 
 }  // namespace thinwire

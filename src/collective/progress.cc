@@ -32,8 +32,8 @@ bool Writes(const Step& step) {
 
 }  // namespace
 
-Progress::Progress(const Plan& plan) : plan_(plan), readers_(plan.slots) {
-  std::vector<size_t> slot_segments(plan.slots, 0);
+Progress::Progress(const Plan& plan) : plan_(plan), readers_(plan.slots.size()) {
+  std::vector<size_t> slot_segments(plan.slots.size(), 0);
   for (uint32_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     first_.push_back(state_.size());
@@ -45,7 +45,7 @@ Progress::Progress(const Plan& plan) : plan_(plan), readers_(plan.slots) {
     if (step.verb == Verb::kReceive) receives_[{step.peer, step.message}] = i;
   }
   unfinished_ = state_.size();
-  for (SlotId slot = 0; slot < plan.slots; ++slot) {
+  for (SlotId slot = 0; slot < plan.slots.size(); ++slot) {
     slot_first_.push_back(unread_.size());
     unread_.resize(unread_.size() + slot_segments[slot],
                    static_cast<uint32_t>(readers_[slot].size()));

@@ -4,6 +4,7 @@
 namespace thinwire {
 
 void EmitRing(const PlanRequest& request, int rank, PlanBuilder* plan) {
+  using Content = PlanBuilder::Content;
   const int n = request.ranks;
   const int next = RankAfter(rank, 1, n);
   const int previous = RankAfter(rank, n - 1, n);
@@ -17,9 +18,10 @@ void EmitRing(const PlanRequest& request, int rank, PlanBuilder* plan) {
   for (int hop = 0; hop < n - 1; ++hop) {
     plan->Send(partial, next, static_cast<uint16_t>(hop));
     const Chunk chunk = chunk_back(hop + 1);
-    const SlotId received = plan->Receive(previous, chunk.count, static_cast<uint16_t>(hop));
-    partial = plan->ReduceToSlot({received, kOwnInput}, chunk.offset, chunk.count,
-                                 /*complete=*/hop == n - 2);
+    const SlotId received = plan->Receive(previous, chunk.count, static_cast<uint16_t>(hop),
+                                          hop == 0 ? Content::kInput : Content::kPartial);
+    partial = plan->ReduceToSlot({received, plan->Own(chunk.offset, chunk.count)}, chunk.offset,
+                                 chunk.count, hop == n - 2 ? Content::kSum : Content::kPartial);
   }
 
   // Hops n-1 .. 2n-3: complete sums go round; received bytes are forwarded, never encoded again.
@@ -27,7 +29,7 @@ void EmitRing(const PlanRequest& request, int rank, PlanBuilder* plan) {
   for (int hop = n - 1; hop < 2 * n - 2; ++hop) {
     plan->Send(partial, next, static_cast<uint16_t>(hop));
     const Chunk chunk = chunk_back(hop + 1);
-    partial = plan->Receive(previous, chunk.count, static_cast<uint16_t>(hop));
+    partial = plan->Receive(previous, chunk.count, static_cast<uint16_t>(hop), Content::kSum);
     plan->Decode(partial, chunk.offset);
   }
 }

@@ -62,9 +62,8 @@ class Simulator {
     return plan(rank).segment_count(plan(rank).steps[item.step], item.segment);
   }
   size_t FrameBytes(int rank, Item item) const {
-    const PlanRequest& request = plan(rank).request;
-    return kFrameHeaderBytes +
-           request.codec->EncodedBytes(SegmentElements(rank, item), request.dtype);
+    const SlotId slot = plan(rank).steps[item.step].slot;
+    return kFrameHeaderBytes + plan(rank).PayloadBytes(slot, SegmentElements(rank, item));
   }
 
   void Push(double time, Kind kind, int rank, Item item, int sender = -1, double transfer = 0) {

@@ -34,11 +34,10 @@ class Device {
   virtual std::byte* AllocateStaging(size_t bytes) = 0;
   virtual void FreeStaging(std::byte* staging) = 0;
 
-  // The passes of codec/codec.h and codec/passes.h, and a plain copy (source may equal target).
-  virtual Result<Ticket> Encode(const Codec& codec, const void* source, DataType dtype,
-                                size_t count, std::byte* target) = 0;
-  virtual Result<Ticket> Decode(const Codec& codec, std::span<const std::byte> source,
-                                DataType dtype, size_t count, void* target) = 0;
+  // The passes of codec/passes.h, and a plain copy (source may equal target). What a pass points to
+  // must live until it is done; the pass itself and its list of terms need not.
+  virtual Result<Ticket> Encode(const EncodePass& pass) = 0;
+  virtual Result<Ticket> Decode(const DecodePass& pass) = 0;
   virtual Result<Ticket> Reduce(const ReducePass& pass) = 0;
   virtual Result<Ticket> Copy(const void* source, void* target, size_t bytes) = 0;
 

@@ -18,14 +18,12 @@ class HostDevice final : public Device {
   }
   void FreeStaging(std::byte* staging) override { ::operator delete(staging, kStagingAlignment); }
 
-  Result<Ticket> Encode(const Codec& codec, const void* source, DataType dtype, size_t count,
-                        std::byte* target) override {
-    codec.Encode(source, dtype, count, target);
+  Result<Ticket> Encode(const EncodePass& pass) override {
+    TW_TRY(thinwire::Encode(pass));
     return kDoneTicket;
   }
-  Result<Ticket> Decode(const Codec& codec, std::span<const std::byte> source, DataType dtype,
-                        size_t count, void* target) override {
-    TW_TRY(codec.Decode(source, dtype, count, target));
+  Result<Ticket> Decode(const DecodePass& pass) override {
+    TW_TRY(thinwire::Decode(pass));
     return kDoneTicket;
   }
   Result<Ticket> Reduce(const ReducePass& pass) override {

@@ -28,6 +28,7 @@ enum class FrameKind : uint8_t {
   kHeartbeat = 3,  // nothing else was sent for a while
   kGoodbye = 4,    // the sender leaves in good order and sends no more
   kAbort = 5,      // payload: why, in UTF-8; the communicator is dead
+  kResend = 6,     // the receiver's reference is not the sender's: this segment again, in full
 };
 
 // Bits of FrameHeader::flags; others are reserved and must be zero.

@@ -44,9 +44,9 @@ std::vector<int> InOrder(int ranks) {
 // ---- What holds of the steps alone ----
 
 void CheckSlots(const Plan& plan) {
-  std::vector<int> written(plan.slots, 0);
-  std::vector<int> read(plan.slots, 0);
-  std::vector<std::set<uint16_t>> messages(plan.slots);
+  std::vector<int> written(plan.slots.size(), 0);
+  std::vector<int> read(plan.slots.size(), 0);
+  std::vector<std::set<uint16_t>> messages(plan.slots.size());
   for (const Step& step : plan.steps) {
     switch (step.verb) {
       case Verb::kEncode:
@@ -70,7 +70,7 @@ void CheckSlots(const Plan& plan) {
         break;
     }
   }
-  for (SlotId slot = 0; slot < plan.slots; ++slot) {
+  for (SlotId slot = 0; slot < plan.slots.size(); ++slot) {
     EXPECT_EQ(written[slot], 1) << "slot " << slot;
     EXPECT_GE(read[slot], 1) << "slot " << slot;
     EXPECT_LE(messages[slot].size(), 1u) << "slot " << slot << " goes out under several numbers";

@@ -180,8 +180,11 @@ class SymbolicWorld {
         return Write(rank, step.output + begin, Read(rank, step.input + begin, count));
       case Verb::kEncode:
         return WriteSlot(rank, step.slot, item.segment, Read(rank, step.input + begin, count));
-      case Verb::kDecode:
-        return Write(rank, step.output + begin, ReadSlot(rank, step.slot, item.segment));
+      case Verb::kDecode: {
+        std::vector<Symbol> symbols = ReadSlot(rank, step.slot, item.segment);
+        if (step.average) Divide(&symbols);
+        return Write(rank, step.output + begin, symbols);
+      }
       case Verb::kReduce: {
         std::vector<Symbol> sum;
         for (size_t t = 0; t < step.terms.size(); ++t) {
@@ -192,7 +195,7 @@ class SymbolicWorld {
           if (t == 0) sum = term;
           for (size_t i = 0; t > 0 && i < count; ++i) sum[i].Add(term[i]);
         }
-        for (Symbol& symbol : sum) symbol.divided = step.complete ? 1 : 0;
+        if (step.average) Divide(&sum);
         if (step.slot == kNoSlot) return Write(rank, step.output + begin, sum);
         return WriteSlot(rank, step.slot, item.segment, std::move(sum));
       }
@@ -200,6 +203,10 @@ class SymbolicWorld {
       case Verb::kReceive:
         FAIL() << "no computation";
     }
+  }
+
+  static void Divide(std::vector<Symbol>* symbols) {
+    for (Symbol& symbol : *symbols) ++symbol.divided;
   }
 
   std::vector<Symbol> Read(size_t rank, size_t at, size_t count) const {

@@ -30,13 +30,11 @@ class LateDevice final : public Device {
   }
   void FreeStaging(std::byte* staging) override { host_->FreeStaging(staging); }
 
-  Result<Ticket> Encode(const Codec& codec, const void* source, DataType dtype, size_t count,
-                        std::byte* target) override {
-    return Later([=, this, &codec] { return host_->Encode(codec, source, dtype, count, target); });
+  Result<Ticket> Encode(const EncodePass& pass) override {
+    return Later([this, pass] { return host_->Encode(pass); });
   }
-  Result<Ticket> Decode(const Codec& codec, std::span<const std::byte> source, DataType dtype,
-                        size_t count, void* target) override {
-    return Later([=, this, &codec] { return host_->Decode(codec, source, dtype, count, target); });
+  Result<Ticket> Decode(const DecodePass& pass) override {
+    return Later([this, pass] { return host_->Decode(pass); });
   }
   Result<Ticket> Reduce(const ReducePass& pass) override {
     const std::vector<Term> terms(pass.terms.begin(), pass.terms.end());

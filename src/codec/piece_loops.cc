@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/piece_loops.h"
+
+#include "codec/pieces.h"
+
+namespace thinwire {
+
+size_t PieceCodec::Bytes(size_t count) const {
+  return loops_ == nullptr ? count * SizeOf(dtype_) : loops_->PieceBytes(count);
+}
+
+void PieceCodec::Encode(const float* source, size_t count, const FloatCodec::PieceOptions& options,
+                        std::byte* target) const {
+  if (loops_ == nullptr) return StoreFloats(source, dtype_, count, target);
+  loops_->EncodePiece(source, count, options, target);
+}
+
+Result<const float*> PieceCodec::Decode(const std::byte* source, size_t count,
+                                        float* target) const {
+  if (loops_ == nullptr) return LoadFloats(source, dtype_, count, target);
+  TW_TRY(loops_->DecodePiece(source, count, false, target));
+  return target;
+}
+
+PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, const Noise& noise,
+                           const StateSpan& state, std::byte* target)
+    : codec_(codec, dtype),
+      storage_(*state.storage, DataType::kFloat32),
+      state_(state),
+      target_(target),
+      noise_(noise),
+      stream_state_(state.storage->exact() && count * sizeof(float) >= kStreamBytes) {
+  options_.stream = codec_.Offset(count) >= kStreamBytes;
+  options_.hint = &hint_;
+}
+
+Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
+  std::byte* const target = target_ + codec_.Offset(from);
+  options_.noise = {noise_.key, noise_.first + from};
+  if (state_.kind == Feedback::kNone) {
+    codec_.Encode(x, size, options_, target);
+    return {};
+  }
+  Scratch<float> before, t, y;
+  const float* kept = nullptr;  // zeros
+  if (state_.before != nullptr) {
+    TW_ASSIGN(kept, storage_.Decode(state_.before + storage_.Offset(from), size, before.data));
+  }
+  const bool residual = state_.kind == Feedback::kResidual;
+  if (kept != nullptr) {
+    (residual ? Simd().with_residual : Simd().from_reference)(x, kept, size, t.data);
+    x = t.data;
+  }
+  codec_.Encode(x, size, options_, target);
+  TW_ASSIGN(const float* sent, codec_.Decode(target, size, y.data));
+  if (residual) {
+    Simd().residual(x, sent, size, y.data);
+  } else if (kept != nullptr) {
+    Simd().advance_reference(kept, sent, size, y.data);
+  } else {
+    std::copy_n(sent, size, y.data);
+  }
+  StoreState(y.data, from, size);
+  return {};
+}
+
+void PieceEncoder::StoreState(const float* values, size_t from, size_t size) const {
+  std::byte* const after = state_.after + storage_.Offset(from);
+  if (stream_state_ && reinterpret_cast<uintptr_t>(after) % 16 == 0) {
+    return Simd().copy_past_caches(values, size, reinterpret_cast<float*>(after));
+  }
+  storage_.Encode(values, size, {}, after);
+}
+
+PieceDecoder::PieceDecoder(const Codec& codec, DataType dtype, const StateSpan& state,
+                           const std::byte* bytes)
+    : codec_(codec, dtype),
+      storage_(*state.storage, DataType::kFloat32),
+      state_(state),
+      bytes_(bytes) {}
+
+Result<const float*> PieceDecoder::Decode(size_t from, size_t size, float* target) {
+  if (state_.after == nullptr && state_.kind == Feedback::kReference) {
+    return storage_.Decode(state_.before + storage_.Offset(from), size, target);
+  }
+  TW_ASSIGN(const float* sent, codec_.Decode(BytesAt(from), size, target));
+  if (state_.kind == Feedback::kNone) return sent;
+  // What is kept is what the elements are from now on: in the precision it is kept in.
+  std::byte* const after = state_.after + storage_.Offset(from);
+  if (state_.before != nullptr) {
+    Scratch<float> before;
+    TW_ASSIGN(const float* kept,
+              storage_.Decode(state_.before + storage_.Offset(from), size, before.data));
+    Simd().advance_reference(kept, sent, size, target);
+    sent = target;
+  }
+  storage_.Encode(sent, size, {}, after);
+  return storage_.Decode(after, size, target);
+}
+
+}  // namespace thinwire
