@@ -118,12 +118,15 @@ typedef struct {
   double silenceSeconds;     /* THINWIRE_SILENCE: a silent peer is given up after this */
   size_t segmentBytes;       /* THINWIRE_SEGMENT: wire bytes a segment aims at */
   int measureError;          /* THINWIRE_MEASURE_ERROR: 1 fills thinwireStatistics_t.relativeError */
+  size_t stateBytes;         /* THINWIRE_STATE_BYTES: memory for the state of codecs */
+  const char* stateFolder;   /* THINWIRE_STATE_FOLDER: where state beyond that goes */
+  int threads;               /* THINWIRE_THREADS: threads that encode, decode and reduce */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                             \
   {sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL,    \
-   NULL, NULL, -1.0, -1.0, -1.0, 0, -1}
+   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0}
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
 THINWIRE_API thinwireResult_t thinwireGetVersion(int* version);
@@ -266,6 +269,33 @@ THINWIRE_API thinwireResult_t thinwireCodecErrorBound(const char* codec, double*
                                                       double* ofBlock, double* ofChunk,
                                                       double* absolute);
 
+/* ---- State ----------------------------------------------------------------------------------
+ * Codecs such as "rq4+ef" (error feedback) and "delta(rq2)" (differences against what both ends
+ * hold) keep state from call to call, under thinwireCallOptions_t.key or, where that is
+ * THINWIRE_NO_KEY, under the tensor's name; with neither, a communicator's policy stays exact and a
+ * call's policy is refused. All ranks give the same key. One call of a key runs at a time. State
+ * advances when a call ends well and stays as it was when it fails. docs/state.md has the rest.
+ */
+
+/* Take or give the next `bytes` bytes of a stream; anything but thinwireSuccess ends it. */
+typedef thinwireResult_t (*thinwireWrite_t)(void* context, const void* data, size_t bytes);
+typedef thinwireResult_t (*thinwireRead_t)(void* context, void* data, size_t bytes);
+
+/* Writes all state of this rank; no call that keeps state may be in flight. */
+THINWIRE_API thinwireResult_t thinwireStateSave(thinwireComm_t comm, thinwireWrite_t write,
+                                                void* context);
+/* Replaces all state of this rank by what thinwireStateSave wrote, in a communicator of as many
+ * ranks. Checked to the last byte first: after an error the state is as it was. */
+THINWIRE_API thinwireResult_t thinwireStateRestore(thinwireComm_t comm, thinwireRead_t read,
+                                                   void* context);
+/* Reads state that was spilled to stateFolder back into memory, in the background, before the calls
+ * that need it. */
+THINWIRE_API thinwireResult_t thinwireStatePrefetch(thinwireComm_t comm, const uint64_t* keys,
+                                                    size_t nkeys);
+/* Drops the state of a key on this rank. The other ranks must do the same, but for references: there
+ * the next call sends all of the elements. */
+THINWIRE_API thinwireResult_t thinwireStateForget(thinwireComm_t comm, uint64_t key);
+
 /* ---- Statistics ----------------------------------------------------------------------------- */
 
 /* Sums over the calls of one operation since the communicator began or was reset. Times are those
@@ -282,7 +312,7 @@ typedef struct {
   double waitSeconds;     /* with nothing to do but wait for peers */
   double totalSeconds;    /* from the call to its end */
   double relativeError;   /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded; -1: unmeasured */
-  char codec[32];         /* of the last call */
+  char codec[64];         /* of the last call */
   char algorithm[32];     /* of the last call */
 } thinwireStatistics_t;
 

@@ -61,6 +61,9 @@ Result<Env> EnvFor(const thinwireConfig_t* config) {
   Override(config->silenceSeconds, &env.silence_seconds);
   if (config->segmentBytes > 0) env.segment_bytes = config->segmentBytes;
   if (config->measureError >= 0) env.measure_error = config->measureError != 0;
+  if (config->stateBytes > 0) env.state_bytes = config->stateBytes;
+  Override(config->stateFolder, &env.state_folder);
+  if (config->threads > 0) env.threads = config->threads;
   return env;
 }
 
@@ -109,6 +112,8 @@ Result<Call> MakeCall(Operation operation, const void* send, void* recv, size_t 
                            NameOf(operation));
   }
   call.policy = options->policy;
+  if (options->tensor != nullptr) call.tensor = options->tensor;
+  call.key = options->key;
   return call;
 }
 
@@ -134,6 +139,12 @@ Status InitRank(thinwireComm_t* comm, int nranks, const UniqueId& id, int rank, 
   TW_ASSIGN(auto communicator, Communicator::Create(id, rank, nranks, env));
   *comm = new thinwireComm{std::move(communicator)};
   return {};
+}
+
+Status StreamStatus(thinwireResult_t result, const char* what, size_t bytes) {
+  if (result == thinwireSuccess) return {};
+  return SystemError("the caller could not {} {} bytes of state: {}", what, bytes,
+                     thinwireGetErrorString(result));
 }
 
 template <size_t kSize>
@@ -413,6 +424,42 @@ thinwireResult_t thinwireCodecErrorBound(const char* codec, double* relative, do
     *ofChunk = bound.of_chunk;
     *absolute = bound.absolute;
     return {};
+  });
+}
+
+thinwireResult_t thinwireStateSave(thinwireComm_t comm, thinwireWrite_t write, void* context) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckComm(comm));
+    TW_TRY(CheckPointer(reinterpret_cast<const void*>(write), "write"));
+    return comm->communicator->store().Save([&](const void* data, size_t bytes) {
+      return StreamStatus(write(context, data, bytes), "write", bytes);
+    });
+  });
+}
+
+thinwireResult_t thinwireStateRestore(thinwireComm_t comm, thinwireRead_t read, void* context) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckComm(comm));
+    TW_TRY(CheckPointer(reinterpret_cast<const void*>(read), "read"));
+    return comm->communicator->store().Restore([&](void* data, size_t bytes) {
+      return StreamStatus(read(context, data, bytes), "read", bytes);
+    });
+  });
+}
+
+thinwireResult_t thinwireStatePrefetch(thinwireComm_t comm, const uint64_t* keys, size_t nkeys) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckComm(comm));
+    if (nkeys > 0) TW_TRY(CheckPointer(keys, "keys"));
+    comm->communicator->store().Prefetch({keys, nkeys});
+    return {};
+  });
+}
+
+thinwireResult_t thinwireStateForget(thinwireComm_t comm, uint64_t key) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckComm(comm));
+    return comm->communicator->store().Forget(key);
   });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/env.h"
 
+#include <charconv>
 #include <cstdlib>
 
 #include "base/units.h"
@@ -37,6 +38,14 @@ Result<int> ParsePort(std::string_view text) {
   return port;
 }
 
+Result<int> ParseThreads(std::string_view text) {
+  int threads = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (whole && threads >= 1 && threads <= 1024) return threads;
+  return InvalidArgument("'{}' is not a number of threads: write 1 to 1024", text);
+}
+
 Result<bool> ParseSwitch(std::string_view text) {
   if (text == "0" || text == "1") return text == "1";
   return InvalidArgument("'{}' is not a switch: write 0 or 1", text);
@@ -59,6 +68,9 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_SEGMENT", ParseBytes, &env.segment_bytes));
   TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
+  TW_TRY(ReadParsed("THINWIRE_STATE_BYTES", ParseBytes, &env.state_bytes));
+  ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);
+  TW_TRY(ReadParsed("THINWIRE_THREADS", ParseThreads, &env.threads));
   return env;
 }
 

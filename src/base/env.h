@@ -51,6 +51,17 @@ struct Env {
   // Default 0.
   bool measure_error = false;
 
+  // THINWIRE_STATE_BYTES: memory that the state of codecs (residuals, references; docs/state.md) may
+  // take in each communicator. Default 0: no limit.
+  size_t state_bytes = 0;
+
+  // THINWIRE_STATE_FOLDER: where state beyond that goes, in a file of this process. Default empty:
+  // nowhere, new keys are refused.
+  std::string state_folder;
+
+  // THINWIRE_THREADS: threads that encode, decode and reduce, the engine's own included. Default 1.
+  int threads = 1;
+
   // THINWIRE_SECRET: shared by the ranks of a job started from RANK/WORLD_SIZE/MASTER_ADDR/
   // MASTER_PORT, so that strangers on the port are turned away. Default empty.
   std::string secret;

@@ -86,6 +86,19 @@ struct ReducePass {
 };
 Status Reduce(const ReducePass& pass);
 
+// Parts of passes, for several threads: whether a pass can be cut at multiples of kPassGranule, and
+// one part of it. All parts together are the pass.
+inline constexpr size_t kPassGranule = 4096;
+bool Divisible(const EncodePass& pass);
+bool Divisible(const DecodePass& pass);
+bool Divisible(const ReducePass& pass);
+Status RunPart(const EncodePass& pass, size_t begin, size_t count,
+               Status (*run)(const EncodePass&));
+Status RunPart(const DecodePass& pass, size_t begin, size_t count,
+               Status (*run)(const DecodePass&));
+Status RunPart(const ReducePass& pass, size_t begin, size_t count,
+               Status (*run)(const ReducePass&));
+
 // Sums over i of (x_i - y_i)^2 and x_i^2 in binary64, for the relative error of what was sent:
 // y = decode(encoded). Floating types only.
 struct SquaredError {

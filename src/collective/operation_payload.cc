@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -103,9 +104,11 @@ Result<bool> OperationRun::AcceptHead(const StateHead& head, SlotSegment id, Sta
       Xxh3({state.before, StateSegmentBytes(id)}) == head.reference_hash) {
     return true;
   }
-  TW_LOG(kWarn,
-         "rank {}: the reference of key {} is out of step with rank {}; asked for it in full",
-         plan().rank, collective_.key, peer);
+  if (!std::exchange(out_of_step_, true)) {
+    TW_LOG(kWarn,
+           "rank {}: the reference of key {} is out of step with rank {}; asked for it in full",
+           plan().rank, collective_.key, peer);
+  }
   return false;
 }
 

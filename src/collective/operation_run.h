@@ -204,6 +204,7 @@ class OperationRun {
   std::vector<std::pair<Ticket, Item>> device_work_;
   std::vector<uint32_t> sends_of_;                     // sends that read each slot
   std::vector<std::pair<int, FrameHeader>> requests_;  // of frames to come again in full
+  bool out_of_step_ = false;                           // some reference was not the sender's
   size_t staged_bytes_ = 0;                            // encoded and not yet sent to all
   RunFigures figures_;
   TimePoint begin_;

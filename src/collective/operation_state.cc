@@ -8,7 +8,7 @@ bool KeepsState(const Slot& slot) {
   return feedback == Feedback::kReference || (feedback == Feedback::kResidual && !slot.received);
 }
 
-size_t StateBytes(const Slot& slot) {
+size_t KeptBytes(const Slot& slot) {
   return slot.codec->storage().EncodedBytes(slot.count, DataType::kFloat32);
 }
 

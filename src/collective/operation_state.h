@@ -31,7 +31,7 @@ struct OperationState {
 // Whether a slot keeps state: of residuals what this rank sends, of references also what it
 // receives. The bytes of that state.
 bool KeepsState(const Slot& slot);
-size_t StateBytes(const Slot& slot);
+size_t KeptBytes(const Slot& slot);
 
 }  // namespace thinwire
 

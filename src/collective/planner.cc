@@ -37,11 +37,11 @@ Planner::Planner(LinkModel links, CostModel costs, size_t segment_bytes)
       costs_(costs),
       segment_bytes_(std::min(segment_bytes, kMaxSegmentBytes)) {}
 
-std::vector<Algorithm> Planner::Candidates(Operation operation) {
-  if (operation == Operation::kAllReduce) {
-    return {Algorithm::kSra, Algorithm::kOneShot, Algorithm::kRing};
-  }
-  return {Algorithm::kDirect};
+std::vector<Algorithm> Planner::Candidates(Operation operation, const Codec& codec) {
+  if (operation != Operation::kAllReduce) return {Algorithm::kDirect};
+  // Round a ring, differences would pass through ranks that can't say them again in full.
+  if (codec.feedback() == Feedback::kReference) return {Algorithm::kSra, Algorithm::kOneShot};
+  return {Algorithm::kSra, Algorithm::kOneShot, Algorithm::kRing};
 }
 
 Plan Planner::Make(const PlanRequest& request, Algorithm algorithm, int rank,
@@ -82,7 +82,7 @@ Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) con
 }
 
 Algorithm Planner::Choose(const PlanRequest& request) {
-  const std::vector<Algorithm> candidates = Candidates(request.operation);
+  const std::vector<Algorithm> candidates = Candidates(request.operation, *request.codec);
   if (candidates.size() == 1 || IsEmpty(request) || request.ranks == 1) return candidates.front();
   Algorithm best = candidates.front();
   double best_seconds = std::numeric_limits<double>::infinity();
@@ -101,12 +101,13 @@ Result<std::shared_ptr<const Plan>> Planner::PlanFor(const PlanRequest& request,
   const Key key(request.operation, request.dtype, request.reduction, request.count, request.root,
                 request.codec, algorithm, rank);
   if (const auto found = plans_.find(key); found != plans_.end()) return found->second;
-  const std::vector<Algorithm> candidates = Candidates(request.operation);
+  const std::vector<Algorithm> candidates = Candidates(request.operation, *request.codec);
   if (algorithm == Algorithm::kAuto) {
     algorithm = Choose(request);
   } else if (std::find(candidates.begin(), candidates.end(), algorithm) == candidates.end()) {
-    return InvalidArgument("algorithm {} can't do {}; {} can", NameOf(algorithm),
-                           NameOf(request.operation), NameOf(candidates.front()));
+    return InvalidArgument("algorithm {} can't do {} in {}; {} can", NameOf(algorithm),
+                           NameOf(request.operation), request.codec->spec(),
+                           NameOf(candidates.front()));
   }
   auto plan = std::make_shared<const Plan>(Make(request, algorithm, rank, segment_bytes_));
   if (plans_.size() >= kCachedPlans) plans_.clear();

@@ -23,8 +23,8 @@ class Planner {
   // `segment_bytes`: wire bytes a segment aims at, as far as one frame can carry them.
   Planner(LinkModel links, CostModel costs, size_t segment_bytes);
 
-  // Algorithms that can do the operation, best known first; never empty.
-  static std::vector<Algorithm> Candidates(Operation operation);
+  // Algorithms that can do the operation in the codec, best known first; never empty.
+  static std::vector<Algorithm> Candidates(Operation operation, const Codec& codec = RawCodec());
 
   // The plan of one rank. kInvalidArgument if the algorithm can't do the operation. kAuto: the
   // quickest candidate by simulation. Answers for kAuto and repeated requests come from a cache.

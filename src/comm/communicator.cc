@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/checked.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "bootstrap/rendezvous.h"
 #include "comm/settings.h"
@@ -72,6 +73,12 @@ bool NeedsSend(const Call& call, int rank) {
   return call.operation != Operation::kBroadcast || rank == call.root;
 }
 
+// Names are keys too, for those who have nothing else.
+uint64_t KeyOf(const Call& call) {
+  if (call.key != kNoKey || call.tensor.empty()) return call.key;
+  return Xxh3(std::as_bytes(std::span(call.tensor)));
+}
+
 bool NeedsRecv(const Call& call, int rank) {
   if (call.operation == Operation::kSend || call.operation == Operation::kBarrier) return false;
   return call.operation != Operation::kReduce || rank == call.root;
@@ -81,6 +88,8 @@ bool NeedsRecv(const Call& call, int rank) {
 
 Status Pending::Wait() {
   const Status status = completion->Wait();
+  if (state != nullptr && status.ok()) state->Commit();
+  state.reset();
   communicator->AddToStatistics(*plan, completion->figures());
   return status;
 }
@@ -94,6 +103,8 @@ Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, i
     return InvalidArgument("rank is {}; it must be from 0 to {}", rank, ranks - 1);
   }
   auto communicator = std::shared_ptr<Communicator>(new Communicator(rank, ranks, env));
+  communicator->store_ =
+      std::make_unique<ReplicaStore>(ReplicaOptions{env.state_bytes, env.state_folder});
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
   TW_TRY(communicator->Connect(id));
   Registry::Instance().Add(communicator.get());
@@ -138,8 +149,8 @@ Status Communicator::Connect(const UniqueId& id) {
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
-  engine_ =
-      std::make_unique<Engine>(options, std::move(links), std::move(transport), MakeHostDevice());
+  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport),
+                                     MakeHostDevice(env_.threads));
   return {};
 }
 
@@ -168,18 +179,29 @@ Status Communicator::CheckArguments(const Call& call) const {
   return {};
 }
 
+Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
+  Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction,
+                                     call.count * SizeOf(call.dtype), call.tensor);
+  if (choice.codec->feedback() != Feedback::kNone && KeyOf(call) == kNoKey) {
+    choice.exact_because = fmt::format(
+        "{} keeps state, and the call says neither key nor tensor name to keep it under",
+        choice.codec->spec());
+    choice.codec = &RawCodec();
+  }
+  return choice;
+}
+
 Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) const {
   if (call.operation == Operation::kBarrier) return Policy::Choice{};
-  const size_t bytes = call.count * SizeOf(call.dtype);
   if (call.policy == nullptr) {
-    Policy::Choice choice = policy_.For(call.operation, call.dtype, call.reduction, bytes);
+    Policy::Choice choice = ChoiceOf(policy_, call);
     if (!choice.exact_because.empty()) {
       TW_LOG(kInfo, "{} stays exact: {}", NameOf(call.operation), choice.exact_because);
     }
     return choice;
   }
   TW_ASSIGN(const Policy policy, Policy::Parse(call.policy));
-  Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction, bytes);
+  Policy::Choice choice = ChoiceOf(policy, call);
   if (!choice.exact_because.empty()) {
     return InvalidArgument("{}: the call's policy '{}' can't be honoured: {}",
                            NameOf(call.operation), call.policy, choice.exact_because);
@@ -205,13 +227,17 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   request.ranks = ranks_;
   request.codec = choice.codec;
   // A rule for several operations may name an algorithm that only some of them have.
-  const bool has_choice = Planner::Candidates(call.operation).size() > 1;
+  const bool has_choice = Planner::Candidates(call.operation, *request.codec).size() > 1;
   Collective collective;
   TW_ASSIGN(collective.plan,
             planner_->PlanFor(request, has_choice ? choice.algorithm : Algorithm::kAuto, rank_));
   collective.input = call.send;
   collective.output = call.recv;
   collective.measure_error = env_.measure_error && IsFloating(call.dtype);
+  if (HasStateHead(*request.codec)) collective.key = KeyOf(call);
+  if (request.codec->feedback() != Feedback::kNone) {
+    TW_ASSIGN(collective.state, HeldState::Acquire(*collective.plan, collective.key, store_.get()));
+  }
   return collective;
 }
 
@@ -220,7 +246,8 @@ std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& s
   std::vector<Pending> pending;
   for (Collective& collective : collectives) {
     collective.sequence = NextSequence(collective.plan->request)++;
-    pending.push_back({self, nullptr, collective.plan});
+    pending.push_back(
+        {self, nullptr, collective.plan, std::static_pointer_cast<HeldState>(collective.state)});
   }
   const auto completions = engine_->Submit(std::move(collectives));
   for (size_t i = 0; i < pending.size(); ++i) pending[i].completion = completions[i];

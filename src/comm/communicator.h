@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Communicator: one rank's membership in a set of ranks. Numbers operations, turns policy into
-// codec and algorithm, asks the planner and hands plans to its engine; keeps statistics. One thread
-// at a time, but for Abort and error.
+// codec and algorithm, asks the planner and hands plans to its engine; keeps state and statistics.
+// One thread at a time, but for Abort and error.
 
 #ifndef THINWIRE_COMM_COMMUNICATOR_H_
 #define THINWIRE_COMM_COMMUNICATOR_H_
@@ -19,7 +19,9 @@
 #include "bootstrap/unique_id.h"
 #include "collective/engine.h"
 #include "collective/planner.h"
+#include "comm/held_state.h"
 #include "comm/policy.h"
+#include "comm/replica_store.h"
 
 namespace thinwire {
 
@@ -33,6 +35,8 @@ struct Call {
   Reduction reduction = Reduction::kSum;
   int root = 0;                  // or the peer of a send or receive
   const char* policy = nullptr;  // for this call only
+  std::string tensor;            // its name, "" if it has none
+  uint64_t key = kNoKey;
   bool in_group = false;
 };
 
@@ -50,7 +54,9 @@ struct Pending {
   std::shared_ptr<Communicator> communicator;
   std::shared_ptr<Completion> completion;
   std::shared_ptr<const Plan> plan;
-  // Waits for the end and adds it to the statistics. Once.
+  std::shared_ptr<HeldState> state;  // null: the codec keeps none
+  // Waits for the end, adds it to the statistics and, if all went well, makes the state what the
+  // operation left. Once.
   Status Wait();
 };
 
@@ -77,6 +83,8 @@ class Communicator {
   // for it, and begins to say goodbye.
   void Leave();
 
+  ReplicaStore& store() { return *store_; }
+
   Statistics StatisticsOf(Operation operation) const;
   void ResetStatistics();
   void AddToStatistics(const Plan& plan, const RunFigures& figures);
@@ -86,12 +94,15 @@ class Communicator {
   Status Connect(const UniqueId& id);
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call) const;
+  // The choice of a policy, unless it needs a key that the call doesn't have.
+  static Policy::Choice ChoiceOf(const Policy& policy, const Call& call);
   uint64_t& NextSequence(const PlanRequest& request);
 
   const int rank_;
   const int ranks_;
   const Env env_;
   Policy policy_;
+  std::unique_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
   std::unique_ptr<Planner> planner_;
   std::unique_ptr<Engine> engine_;
   uint64_t next_collective_ = 0;

@@ -35,7 +35,7 @@ Status Group::End() {
     auto completion = std::make_shared<Completion>();
     completion->Set(none_ran, {});
     *entry.request = std::make_unique<Pending>(
-        Pending{entry.communicator, std::move(completion), entry.collective.plan});
+        Pending{entry.communicator, std::move(completion), entry.collective.plan, nullptr});
   }
   return none_ran;
 }

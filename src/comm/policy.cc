@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/policy.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -72,10 +74,12 @@ Status Policy::ParseSelector(std::string_view word, Rule* rule) {
     TW_ASSIGN(rule->at_least, ParseBytes(word.substr(2)));
   } else if (word.starts_with("<")) {
     TW_ASSIGN(rule->below, ParseBytes(word.substr(1)));
+  } else if (word.find_first_of("*?.") != std::string_view::npos) {
+    rule->tensors.emplace_back(word);
   } else {
     return InvalidArgument(
         "'{}' selects nothing: write an operation (all_reduce ...), a type (float ...), >=SIZE, "
-        "<SIZE or *",
+        "<SIZE, * or a pattern for names of tensors (*.bias)",
         word);
   }
   return {};
@@ -102,19 +106,24 @@ Status Policy::ParseChoice(std::string_view word, Rule* rule) {
   return {};
 }
 
-bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes) const {
+bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes,
+                           const std::string& tensor) const {
   const bool operation_named =
       every_operation ||
       (operations.empty() ? Reduces(operation) : Contains(operations, Canonical(operation)));
   const size_t floor = at_least.value_or(codec->exact() ? 0 : kPolicyFloorBytes);
-  return operation_named && (dtypes.empty() || Contains(dtypes, dtype)) && bytes >= floor &&
-         bytes < below;
+  const bool tensor_named =
+      tensors.empty() || std::ranges::any_of(tensors, [&](const std::string& pattern) {
+        return fnmatch(pattern.c_str(), tensor.c_str(), 0) == 0;
+      });
+  return operation_named && tensor_named && (dtypes.empty() || Contains(dtypes, dtype)) &&
+         bytes >= floor && bytes < below;
 }
 
-Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduction,
-                           size_t bytes) const {
+Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduction, size_t bytes,
+                           const std::string& tensor) const {
   for (const Rule& rule : rules_) {
-    if (!rule.Matches(operation, dtype, bytes)) continue;
+    if (!rule.Matches(operation, dtype, bytes, tensor)) continue;
     Choice choice{rule.codec, rule.algorithm, ""};
     if (rule.codec->exact()) return choice;
     if (!rule.codec->Supports(dtype)) {

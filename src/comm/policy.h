@@ -3,8 +3,9 @@
 // Policy: text that says which codec and algorithm which operations use (docs/policy.md).
 //   policy   := rule { ';' rule }
 //   rule     := [ { selector } ':' ] { choice }
-//   selector := operation | type | '>=' size | '<' size | '*'
+//   selector := operation | type | '>=' size | '<' size | '*' | pattern
 //   choice   := codec spec | 'algo=' algorithm
+// A pattern is a word with '*', '?' or '.' in it, for names of tensors: `*.bias`.
 // Rules are tried from left to right; the first whose selectors all hold decides. Immutable.
 
 #ifndef THINWIRE_COMM_POLICY_H_
@@ -35,12 +36,15 @@ class Policy {
     // Why a codec that a rule named is not used although operation and size match; "" if it is.
     std::string exact_because;
   };
-  Choice For(Operation operation, DataType dtype, Reduction reduction, size_t bytes) const;
+  // `tensor`: its name; "" where the call has none.
+  Choice For(Operation operation, DataType dtype, Reduction reduction, size_t bytes,
+             const std::string& tensor = "") const;
 
  private:
   struct Rule {
     std::vector<Operation> operations;  // empty: those that reduce
     std::vector<DataType> dtypes;       // empty: all
+    std::vector<std::string> tensors;   // patterns; empty: all
     bool every_operation = false;       // '*'
     std::optional<size_t> at_least;     // not said: the floor for lossy codecs, else 0
     size_t below = ~size_t{0};
@@ -48,7 +52,8 @@ class Policy {
     bool names_codec = false;
     Algorithm algorithm = Algorithm::kAuto;
 
-    bool Matches(Operation operation, DataType dtype, size_t bytes) const;
+    bool Matches(Operation operation, DataType dtype, size_t bytes,
+                 const std::string& tensor) const;
   };
   static Result<Rule> ParseRule(std::string_view text);
   static Status ParseSelector(std::string_view word, Rule* rule);

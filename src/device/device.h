@@ -45,7 +45,9 @@ class Device {
   virtual Result<bool> Finished(Ticket ticket) = 0;
 };
 
-std::unique_ptr<Device> MakeHostDevice();
+// `threads` share each pass, the calling one among them; the result has the same bits for any
+// number.
+std::unique_ptr<Device> MakeHostDevice(int threads = 1);
 
 }  // namespace thinwire
 

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "device/device.h"
+#include "device/worker_team.h"
 
 namespace thinwire {
 namespace {
 
 constexpr std::align_val_t kStagingAlignment{64};
+// A thread's part of a pass is at least this many elements: less is done before the thread is
+// awake.
+constexpr size_t kMinPartElements = size_t{32} << 10;
 
 class HostDevice final : public Device {
  public:
+  explicit HostDevice(int threads) : team_(threads) {}
+
   std::string_view name() const override { return "host"; }
 
   std::byte* AllocateStaging(size_t bytes) override {
@@ -18,27 +25,41 @@ class HostDevice final : public Device {
   }
   void FreeStaging(std::byte* staging) override { ::operator delete(staging, kStagingAlignment); }
 
-  Result<Ticket> Encode(const EncodePass& pass) override {
-    TW_TRY(thinwire::Encode(pass));
-    return kDoneTicket;
-  }
-  Result<Ticket> Decode(const DecodePass& pass) override {
-    TW_TRY(thinwire::Decode(pass));
-    return kDoneTicket;
-  }
-  Result<Ticket> Reduce(const ReducePass& pass) override {
-    TW_TRY(thinwire::Reduce(pass));
-    return kDoneTicket;
-  }
+  Result<Ticket> Encode(const EncodePass& pass) override { return InParts(pass, thinwire::Encode); }
+  Result<Ticket> Decode(const DecodePass& pass) override { return InParts(pass, thinwire::Decode); }
+  Result<Ticket> Reduce(const ReducePass& pass) override { return InParts(pass, thinwire::Reduce); }
   Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
     if (source != target) std::memmove(target, source, bytes);
     return kDoneTicket;
   }
   Result<bool> Finished(Ticket) override { return true; }
+
+ private:
+  template <typename Pass>
+  Result<Ticket> InParts(const Pass& pass, Status (*run)(const Pass&)) {
+    const size_t parts = std::min(team_.size(), pass.count / kMinPartElements);
+    if (parts < 2 || !Divisible(pass)) {
+      TW_TRY(run(pass));
+      return kDoneTicket;
+    }
+    TW_TRY(team_.Run([&](size_t part) -> Status {
+      if (part >= parts) return {};
+      const size_t begin = pass.count * part / parts / kPassGranule * kPassGranule;
+      const size_t end = part + 1 == parts
+                             ? pass.count
+                             : pass.count * (part + 1) / parts / kPassGranule * kPassGranule;
+      return RunPart(pass, begin, end - begin, run);
+    }));
+    return kDoneTicket;
+  }
+
+  WorkerTeam team_;
 };
 
 }  // namespace
 
-std::unique_ptr<Device> MakeHostDevice() { return std::make_unique<HostDevice>(); }
+std::unique_ptr<Device> MakeHostDevice(int threads) {
+  return std::make_unique<HostDevice>(threads);
+}
 
 }  // namespace thinwire
