@@ -57,6 +57,10 @@ struct Noise {
   uint64_t first = 0;
 };
 
+// Elements that share an agreed step; and the most contributions whose sums stay exact.
+inline constexpr size_t kStepElements = 256;
+inline constexpr int kMaxExactRanks = 8192;
+
 class FloatCodec;
 
 class Codec {
@@ -92,6 +96,10 @@ class Codec {
   // Whether sums of contributions that were encoded on agreed steps are exact, hence of the same bits
   // in any order; all contributions to a sum must then be encoded ones.
   virtual bool sums_exactly() const { return false; }
+  // Of such codecs: steps[b] = the step that block b, of kStepElements elements, needs, as a
+  // bfloat16; for sums, the largest over all contributions must be given to Encode.
+  virtual void MeasureSteps(const void* source, DataType dtype, size_t count,
+                            uint16_t* steps) const;
   // Its loops over pieces, for the fused passes; null for exact codecs.
   virtual const FloatCodec* AsFloatCodec() const { return nullptr; }
 

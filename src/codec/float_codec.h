@@ -43,6 +43,8 @@ class FloatCodec : public Codec {
     // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
     // Never changes a byte.
     uint32_t* hint = nullptr;
+    // Agreed steps of the piece's blocks (Codec::MeasureSteps); null: each run has its own.
+    const uint16_t* steps = nullptr;
   };
   virtual size_t PieceBytes(size_t count) const = 0;
   virtual void EncodePiece(const float* source, size_t count, const PieceOptions& options,

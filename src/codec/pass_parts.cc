@@ -56,6 +56,7 @@ Status RunPart(const EncodePass& pass, size_t begin, size_t count,
   part.count = count;
   part.target += Offset(pass.codec, begin, pass.dtype);
   part.noise.first += begin;
+  if (pass.steps != nullptr) part.steps += begin / kStepElements;
   part.state = Part(pass.state, begin);
   return run(part);
 }
@@ -85,6 +86,7 @@ Status RunPart(const ReducePass& pass, size_t begin, size_t count,
   }
   if (pass.encoded != nullptr) part.encoded += Offset(pass.encoder, begin, pass.dtype);
   part.noise.first += begin;
+  if (pass.steps != nullptr) part.steps += begin / kStepElements;
   part.state = Part(pass.state, begin);
   return run(part);
 }

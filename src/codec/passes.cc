@@ -100,7 +100,8 @@ class ReduceLoop {
       decoders_.emplace_back(codec, pass.dtype, term.state, term.bytes.data());
     }
     if (Encodes()) {
-      encoder_.emplace(*pass.encoder, pass.dtype, pass.count, pass.noise, pass.state, pass.encoded);
+      encoder_.emplace(*pass.encoder, pass.dtype, pass.count, pass.noise, pass.state, pass.steps,
+                       pass.encoded);
     }
   }
 
@@ -238,12 +239,13 @@ Status CheckPass(const ReducePass& pass) {
 
 Status Encode(const EncodePass& pass) {
   TW_TRY(CheckState(pass.state, pass.dtype));
-  if (pass.state.kind == Feedback::kNone) {
+  if (pass.state.kind == Feedback::kNone && pass.steps == nullptr) {
     pass.codec->Encode(pass.source, pass.dtype, pass.count, pass.target, pass.noise);
     return {};
   }
   const FloatEnvironment environment;
-  PieceEncoder encoder(*pass.codec, pass.dtype, pass.count, pass.noise, pass.state, pass.target);
+  PieceEncoder encoder(*pass.codec, pass.dtype, pass.count, pass.noise, pass.state, pass.steps,
+                       pass.target);
   Scratch<float> wide;
   for (size_t from = 0; from < pass.count; from += kPiece) {
     const size_t size = std::min(kPiece, pass.count - from);

@@ -37,6 +37,7 @@ struct EncodePass {
   std::byte* target = nullptr;
   Noise noise = {};
   StateSpan state = {};  // a residual or a reference
+  const uint16_t* steps = nullptr;  // agreed ones, of codecs that need them
 };
 Status Encode(const EncodePass& pass);
 
@@ -82,7 +83,8 @@ struct ReducePass {
   const Codec* encoder = nullptr;
   std::byte* encoded = nullptr;
   Noise noise = {};
-  StateSpan state = {};  // of the encoder
+  StateSpan state = {};             // of the encoder
+  const uint16_t* steps = nullptr;  // likewise
 };
 Status Reduce(const ReducePass& pass);
 

@@ -23,12 +23,13 @@ Result<const float*> PieceCodec::Decode(const std::byte* source, size_t count,
 }
 
 PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, const Noise& noise,
-                           const StateSpan& state, std::byte* target)
+                           const StateSpan& state, const uint16_t* steps, std::byte* target)
     : codec_(codec, dtype),
       storage_(*state.storage, DataType::kFloat32),
       state_(state),
       target_(target),
       noise_(noise),
+      steps_(steps),
       stream_state_(state.storage->exact() && count * sizeof(float) >= kStreamBytes) {
   options_.stream = codec_.Offset(count) >= kStreamBytes;
   options_.hint = &hint_;
@@ -37,6 +38,7 @@ PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, con
 Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
   std::byte* const target = target_ + codec_.Offset(from);
   options_.noise = {noise_.key, noise_.first + from};
+  if (steps_ != nullptr) options_.steps = steps_ + from / kStepElements;
   if (state_.kind == Feedback::kNone) {
     codec_.Encode(x, size, options_, target);
     return {};

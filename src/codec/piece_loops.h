@@ -42,7 +42,7 @@ class PieceEncoder {
  public:
   // REQUIRES: `codec` codes binary32: a FloatCodec or, of floating `dtype`, raw.
   PieceEncoder(const Codec& codec, DataType dtype, size_t count, const Noise& noise,
-               const StateSpan& state, std::byte* target);
+               const StateSpan& state, const uint16_t* steps, std::byte* target);
 
   // x: the elements from `from` on, in binary32.
   Status Encode(const float* x, size_t from, size_t size);
@@ -55,6 +55,7 @@ class PieceEncoder {
   StateSpan state_;
   std::byte* target_;
   Noise noise_;
+  const uint16_t* steps_;
   uint32_t hint_ = 0;
   FloatCodec::PieceOptions options_;
   bool stream_state_;

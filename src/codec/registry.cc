@@ -29,11 +29,15 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"raw", CodecId::kRaw, nullptr},
     {"bf16", CodecId::kBf16, MakeBf16},
     {"q8", CodecId::kQ8, MakeQ8},
+    {"iq8", CodecId::kIq8, MakeIq},
+    {"iq4", CodecId::kIq4, MakeIq},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
     "bf16",
     "q8",
+    "iq8",
+    "iq4",
 });
 constexpr std::string_view kDelta = "delta";
 

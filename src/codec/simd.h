@@ -28,6 +28,13 @@ struct SimdLoops {
   void (*add)(const float* source, size_t count, float* accumulator);
   void (*copy_past_caches)(const float* source, size_t count, float* target);  // 16-byte aligned
 
+  // One chunk of iq8 or iq4, of codes in +-offset.
+  void (*iq8_steps)(const float* x, size_t count, uint16_t* steps);
+  void (*iq4_steps)(const float* x, size_t count, uint16_t* steps);
+  void (*iq_encode)(const float* source, size_t count, const uint16_t* steps, uint32_t offset,
+                    int width, uint8_t* chunk);
+  void (*iq_decode)(const uint8_t* chunk, size_t count, uint32_t offset, int width, float* target);
+
   // The state of codecs (passes.h): t = x + e; e' = t - y; t = x - m; m' = m + y.
   void (*with_residual)(const float* x, const float* residual, size_t count, float* t);
   void (*residual)(const float* t, const float* y, size_t count, float* residual);

@@ -16,6 +16,7 @@
 #endif
 
 #include "codec/float_formats.h"
+#include "codec/iq_math.h"
 #include "codec/q8_math.h"
 #include "codec/simd.h"
 #include "codec/state_math.h"
@@ -96,6 +97,8 @@ void AdvanceReference(const float* reference, const float* y, size_t count, floa
   for (size_t i = 0; i < count; ++i) next[i] = state::Advanced(reference[i], y[i]);
 }
 
+#include "codec/iq_loops.h"
+
 // ---- Stores past the caches ----
 
 // Streaming stores take 16 aligned bytes, and stay unordered until a fence.
@@ -139,6 +142,10 @@ const SimdLoops TW_SIMD_LOOPS = {
     .narrow = NarrowAny,
     .add = Add,
     .copy_past_caches = CopyPastCaches,
+    .iq8_steps = Iq8Steps,
+    .iq4_steps = Iq4Steps,
+    .iq_encode = IqEncode,
+    .iq_decode = IqDecode,
     .with_residual = WithResidual,
     .residual = Residual,
     .from_reference = FromReference,
