@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/frame.h"
 
-// Inlined, so that the 56 header bytes cost no call and the library needs no libxxhash at run time.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/hash.h"
 
 namespace thinwire {
 namespace {
@@ -43,8 +40,8 @@ void ForEachField(Header& header, Visit visit) {
 }
 
 uint64_t Checksum(const std::byte* frame, size_t payload_bytes) {
-  const XXH64_hash_t seed = XXH3_64bits(frame, kChecksumOffset);
-  return XXH3_64bits_withSeed(frame + kFrameHeaderBytes, payload_bytes, seed);
+  const uint64_t seed = Xxh3({frame, kChecksumOffset});
+  return Xxh3({frame + kFrameHeaderBytes, payload_bytes}, seed);
 }
 
 bool KnownKind(FrameKind kind) { return kind >= FrameKind::kData && kind <= FrameKind::kAbort; }
