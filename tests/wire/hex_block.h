@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The examples of docs/wire-format.md: blocks that begin with ```hex NAME and hold lines of hex
-// bytes, with an offset before a colon and a remark after a #.
+// The examples of a document (docs/wire-format.md unless told): blocks that begin with ```hex NAME
+// and hold lines of hex bytes, with an offset before a colon and a remark after a #.
 
 #ifndef THINWIRE_TESTS_WIRE_HEX_BLOCK_H_
 #define THINWIRE_TESTS_WIRE_HEX_BLOCK_H_
@@ -15,8 +15,9 @@
 namespace thinwire {
 
 // Empty when the document has no such block.
-inline std::vector<std::byte> HexBlock(const std::string& name) {
-  std::ifstream document(THINWIRE_SOURCE_DIR "/docs/wire-format.md");
+inline std::vector<std::byte> HexBlock(const std::string& name,
+                                       const std::string& path = "docs/wire-format.md") {
+  std::ifstream document(THINWIRE_SOURCE_DIR "/" + path);
   std::vector<std::byte> bytes;
   bool inside = false;
   for (std::string line; std::getline(document, line);) {
