@@ -64,6 +64,16 @@ void Average(int divisor, size_t count, T* sums) {
 // ---- One pass with accumulators of type T ----
 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
+// Whether a term or result is its elements, bit for bit, in whatever form.
+bool IsExact(const Codec* codec) { return codec == nullptr || codec->exact(); }
+
+Status CheckSize(const Codec& codec, size_t bytes, DataType dtype, size_t count) {
+  const size_t most = codec.EncodedBytes(count, dtype);
+  // Reading the pieces of a run of variable size finds the rest.
+  if (bytes == most || (!codec.fixed_size() && bytes < most)) return {};
+  return RemoteError("codec {}: {} bytes came for {} elements, which take {}{}", codec.spec(),
+                     bytes, count, codec.fixed_size() ? "" : "at most ", most);
+}
 
 template <typename T>
 class ReduceLoop {
@@ -91,10 +101,10 @@ class ReduceLoop {
  private:
   // sums = term
   Status Start(const Term& term, size_t from, size_t size, T* sums) const {
-    if (!IsDense(term.codec)) {
+    if (!IsExact(term.codec)) {
       return term.codec->Decode(EncodedPiece(term, from, size), kWide, size, sums);
     }
-    const T* x = LoadDense(term, from, size, sums);
+    TW_ASSIGN(const T* x, LoadExact(term, from, size, sums));
     if (x != sums) std::copy_n(x, size, sums);
     return {};
   }
@@ -102,8 +112,9 @@ class ReduceLoop {
   // sums = sums (+) term
   Status Include(const Term& term, size_t from, size_t size, T* sums) const {
     Scratch<T> scratch;
-    if (IsDense(term.codec)) {
-      Combine(pass_.reduction, LoadDense(term, from, size, scratch.data), size, sums);
+    if (IsExact(term.codec)) {
+      TW_ASSIGN(const T* x, LoadExact(term, from, size, scratch.data));
+      Combine(pass_.reduction, x, size, sums);
       return {};
     }
     const auto bytes = EncodedPiece(term, from, size);
@@ -119,13 +130,24 @@ class ReduceLoop {
   void Finish(const T* sums, size_t from, size_t size) const {
     std::byte* const dense =
         pass_.encoder == nullptr ? static_cast<std::byte*>(pass_.dense) : pass_.encoded;
-    if (!IsDense(pass_.encoder)) {
+    if (!IsExact(pass_.encoder)) {
       const size_t offset = pass_.encoder->EncodedBytes(from, kWide);
       pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset);
-    } else if constexpr (std::is_same_v<T, float>) {
-      StoreFloats(sums, pass_.dtype, size, At(dense, pass_.dtype, from));
+    } else if (!IsDense(pass_.encoder)) {
+      Scratch<T> rounded;  // no type is wider than what it is reduced in
+      StoreExact(sums, size, rounded.data);
+      pass_.encoder->WritePiece(rounded.data, pass_.dtype, pass_.count, from / kPiece,
+                                pass_.encoded);
     } else {
-      std::memcpy(At(dense, pass_.dtype, from), sums, size * sizeof(T));
+      StoreExact(sums, size, At(dense, pass_.dtype, from));
+    }
+  }
+
+  void StoreExact(const T* sums, size_t size, void* elements) const {
+    if constexpr (std::is_same_v<T, float>) {
+      StoreFloats(sums, pass_.dtype, size, elements);
+    } else {
+      std::memcpy(elements, sums, size * sizeof(T));
     }
   }
 
@@ -134,9 +156,19 @@ class ReduceLoop {
     return term.bytes.subspan(offset, term.codec->EncodedBytes(size, kWide));
   }
 
-  // Dense elements as accumulators: in place if they are aligned ones, else in `scratch`.
-  const T* LoadDense(const Term& term, size_t from, size_t size, T* scratch) const {
-    const std::byte* elements = At(term.bytes.data(), pass_.dtype, from);
+  // The elements of an exact term as accumulators: in place if they are aligned ones, else in
+  // `scratch`.
+  Result<const T*> LoadExact(const Term& term, size_t from, size_t size, T* scratch) const {
+    if (IsDense(term.codec)) {
+      return LoadDense(At(term.bytes.data(), pass_.dtype, from), size, scratch);
+    }
+    Scratch<T> packed;
+    T* const elements = SizeOf(pass_.dtype) == sizeof(T) ? scratch : packed.data;
+    TW_TRY(term.codec->ReadPiece(term.bytes, pass_.dtype, pass_.count, from / kPiece, elements));
+    return LoadDense(elements, size, scratch);
+  }
+
+  const T* LoadDense(const void* elements, size_t size, T* scratch) const {
     if constexpr (std::is_same_v<T, float>) {
       return LoadFloats(elements, pass_.dtype, size, scratch);
     } else {
@@ -155,6 +187,7 @@ Status CheckCodec(const Codec* codec, const ReducePass& pass) {
     return InvalidArgument("reduce: codec {} can't code {} elements; use raw", codec->spec(),
                            NameOf(pass.dtype));
   }
+  if (IsExact(codec)) return {};
   if (pass.reduction != Reduction::kSum && pass.reduction != Reduction::kAvg) {
     return InvalidArgument("reduce: codec {} is lossy and stands only under sum and avg, not {}",
                            codec->spec(), NameOf(pass.reduction));
@@ -173,12 +206,9 @@ Status CheckPass(const ReducePass& pass) {
   for (size_t i = 0; i < pass.terms.size(); ++i) {
     const Term& term = pass.terms[i];
     TW_TRY(CheckCodec(term.codec, pass));
-    const size_t want = term.codec == nullptr ? pass.count * SizeOf(pass.dtype)
-                                              : term.codec->EncodedBytes(pass.count, pass.dtype);
-    if (term.bytes.size() != want) {
-      return RemoteError("reduce: term {} has {} bytes; {} elements of {} take {}", i,
-                         term.bytes.size(), pass.count, NameOf(pass.dtype), want);
-    }
+    const Codec& codec = term.codec == nullptr ? RawCodec() : *term.codec;
+    const Status fits = CheckSize(codec, term.bytes.size(), pass.dtype, pass.count);
+    if (!fits.ok()) return fits.WithContext(fmt::format("reduce: term {}", i));
   }
   return {};
 }
@@ -218,10 +248,7 @@ Result<SquaredError> MeasureError(const Codec& codec, const void* source, DataTy
   if (!IsFloating(dtype)) {
     return InvalidArgument("error is measured on floating-point elements, not {}", NameOf(dtype));
   }
-  if (encoded.size() != codec.EncodedBytes(count, dtype)) {
-    return RemoteError("codec {}: {} bytes came for {} elements, which take {}", codec.spec(),
-                       encoded.size(), count, codec.EncodedBytes(count, dtype));
-  }
+  TW_TRY(CheckSize(codec, encoded.size(), dtype, count));
   SquaredError sums;
   Scratch<double> decoded;
   Scratch<double> copy;
@@ -229,9 +256,7 @@ Result<SquaredError> MeasureError(const Codec& codec, const void* source, DataTy
   Scratch<float> y_wide;
   for (size_t from = 0; from < count; from += kPiece) {
     const size_t size = std::min(kPiece, count - from);
-    const auto bytes =
-        encoded.subspan(codec.EncodedBytes(from, dtype), codec.EncodedBytes(size, dtype));
-    TW_TRY(codec.Decode(bytes, dtype, size, decoded.data));
+    TW_TRY(codec.ReadPiece(encoded, dtype, count, from / kPiece, decoded.data));
     const auto add = [&](const auto* x, const auto* y) {
       for (size_t i = 0; i < size; ++i) {
         const double value = x[i];

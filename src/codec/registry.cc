@@ -29,11 +29,13 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"raw", CodecId::kRaw, nullptr},
     {"bf16", CodecId::kBf16, MakeBf16},
     {"q8", CodecId::kQ8, MakeQ8},
+    {"x3", CodecId::kX3, MakeX3},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
     "bf16",
     "q8",
+    "x3",
 });
 constexpr std::string_view kDelta = "delta";
 
