@@ -13,6 +13,7 @@ struct __attribute__((packed, may_alias)) X3Unaligned {
 inline __attribute__((always_inline)) void X3Copy(const void* source, size_t bytes, bool stream,
                                                   void* target) {
   size_t done = 0;
+  (void)stream;
 #if defined(__SSE2__)
   if (stream && IsStreamable(target)) {
     const auto* const from = static_cast<const __m128i*>(source);
