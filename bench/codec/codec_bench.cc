@@ -37,6 +37,24 @@ Arrays& Data() {
   return arrays;
 }
 
+// kCount elements for `codec`. What an exact codec saves depends on them: its are Gaussian.
+const void* Input(const Codec& codec, DataType dtype) {
+  if (!codec.exact()) return Data().input.data();
+  static std::vector<std::byte> elements[kDataTypes];
+  std::vector<std::byte>& made = elements[static_cast<size_t>(dtype)];
+  if (!made.empty()) return made.data();
+  made.resize(kCount * SizeOf(dtype));
+  std::minstd_rand random(2);
+  std::normal_distribution<float> normal;
+  std::vector<float> sample(size_t{1} << 20);
+  for (float& x : sample) x = normal(random);
+  for (size_t i = 0; i < kCount; ++i) {  // bfloat16 is the upper half
+    const auto* x = reinterpret_cast<const std::byte*>(&sample[i % sample.size()]);
+    std::memcpy(&made[i * SizeOf(dtype)], x + sizeof(float) - SizeOf(dtype), SizeOf(dtype));
+  }
+  return made.data();
+}
+
 double Seconds(const std::function<void()>& work) {
   const TimePoint start = Now();
   work();
@@ -70,27 +88,38 @@ void Compare(benchmark::State& state, size_t count, double traffic,
 
 const Codec& Find(const std::string& spec) { return *FindCodec(spec).value(); }
 
-double DenseBytes(size_t count) { return static_cast<double>(count * sizeof(float)); }
+// Bytes of the first `count` elements of the input, encoded.
+std::vector<std::byte> Encoded(const Codec& codec, DataType dtype, const void* source,
+                               size_t count) {
+  std::vector<std::byte> encoded(codec.EncodedBytes(count, dtype));
+  codec.Encode(source, dtype, count, encoded.data());
+  encoded.resize(codec.UsedBytes(encoded.data(), count, dtype));
+  return encoded;
+}
 
-void Encode(benchmark::State& state, const std::string& spec, const SimdLoops* loops) {
+void Encode(benchmark::State& state, const std::string& spec, const SimdLoops* loops,
+            DataType dtype = DataType::kFloat32) {
   ForceSimd(loops);
   const Codec& codec = Find(spec);
-  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
-  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()),
-          [&] { codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data()); });
-  state.counters["bits"] = 8.0 * static_cast<double>(encoded.size()) / kCount;
+  const void* input = Input(codec, dtype);
+  const size_t dense = kCount * SizeOf(dtype);
+  const size_t used = Encoded(codec, dtype, input, kCount).size();
+  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, dtype));
+  Compare(state, dense / sizeof(float), static_cast<double>(dense + used),
+          [&] { codec.Encode(input, dtype, kCount, encoded.data()); });
+  state.counters["bits"] = 8.0 * static_cast<double>(used) / kCount;
   ForceSimd(nullptr);
 }
 
-void Decode(benchmark::State& state, const std::string& spec, const SimdLoops* loops) {
+void Decode(benchmark::State& state, const std::string& spec, const SimdLoops* loops,
+            DataType dtype = DataType::kFloat32) {
   ForceSimd(loops);
   const Codec& codec = Find(spec);
-  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
-  codec.Encode(Data().input.data(), DataType::kFloat32, kCount, encoded.data());
+  const size_t dense = kCount * SizeOf(dtype);
+  const std::vector<std::byte> encoded = Encoded(codec, dtype, Input(codec, dtype), kCount);
   bool ok = true;
-  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()), [&] {
-    ok &= codec.Decode(encoded, DataType::kFloat32, kCount, Data().output.data()).ok();
-  });
+  Compare(state, dense / sizeof(float), static_cast<double>(dense + encoded.size()),
+          [&] { ok &= codec.Decode(encoded, dtype, kCount, Data().output.data()).ok(); });
   if (!ok) state.SkipWithError("decode failed");
   ForceSimd(nullptr);
 }
@@ -100,17 +129,20 @@ void ReducePeers(benchmark::State& state, const std::string& spec, size_t peers)
   const Codec& codec = Find(spec);
   const size_t count = kCount / peers;
   const size_t bytes = codec.EncodedBytes(count, DataType::kFloat32);
-  std::vector<std::vector<std::byte>> encoded(peers, std::vector<std::byte>(bytes));
+  std::vector<std::vector<std::byte>> encoded(peers);
   std::vector<Term> terms;
+  size_t read = 0;
+  const auto* const input = static_cast<const float*>(Input(codec, DataType::kFloat32));
   for (size_t i = 0; i < peers; ++i) {
-    codec.Encode(Data().input.data() + i * count, DataType::kFloat32, count, encoded[i].data());
+    encoded[i] = Encoded(codec, DataType::kFloat32, input + i * count, count);
+    read += encoded[i].size();
     terms.push_back({&codec, encoded[i]});
   }
   std::vector<std::byte> result(bytes);
   const ReducePass pass = {
       .terms = terms, .count = count, .encoder = &codec, .encoded = result.data()};
   bool ok = true;
-  Compare(state, kCount, static_cast<double>(bytes * (peers + 1)),
+  Compare(state, kCount, static_cast<double>(read + read / peers),
           [&] { ok &= Reduce(pass).ok(); });
   if (!ok) state.SkipWithError("reduce failed");
 }
@@ -132,6 +164,10 @@ const bool registered = [] {
                [=](auto& state) { ReducePeers(state, spec, peers); });
     }
   }
+  Register("x3/bfloat16/encode",
+           [](auto& state) { Encode(state, "x3", nullptr, DataType::kBfloat16); });
+  Register("x3/bfloat16/decode",
+           [](auto& state) { Decode(state, "x3", nullptr, DataType::kBfloat16); });
   for (const SimdLoops* loops : SimdAvailable()) {
     const std::string name = std::string("q8/") + loops->name;
     Register(name + "/encode", [=](auto& state) { Encode(state, "q8", loops); });

@@ -31,6 +31,7 @@ struct CodecOptions {
 Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeIq(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeX3(const CodecOptions& options);
 
 }  // namespace thinwire
 

@@ -72,7 +72,7 @@ class Codec {
   virtual const std::string& spec() const = 0;
   // True when decode(encode(x)) has the bits of x for every x.
   virtual bool exact() const = 0;
-  // Whether elements of `dtype` can be coded. Exact codecs take all, lossy ones floating types.
+  // Whether elements of `dtype` can be coded: `raw` takes all, lossy codecs all floating types.
   virtual bool Supports(DataType dtype) const = 0;
   // Elements per independent chunk; divides 4096.
   virtual size_t granule() const = 0;
@@ -128,7 +128,18 @@ class Codec {
   virtual Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
                         void* target) const = 0;
 
-  // accumulator[i] += decode(source)[i] in binary32, for lossy codecs and for `raw` and `bf16` of
+  // A run of `count` elements piece by piece, 4096 elements each and the rest in the last, for
+  // passes that hold no more than a piece. `source` and `target` are the piece's elements, `run`
+  // begins with piece 0. Pieces are written in order, from the first on, where EncodedBytes(count)
+  // bytes are free; they may be read in any order. Reading is total like Decode, and reading every
+  // piece of a run finds what Decode would. Written or read this way, a run is the same as at once.
+  // REQUIRES: piece * 4096 < count; Supports(dtype).
+  virtual void WritePiece(const void* source, DataType dtype, size_t count, size_t piece,
+                          std::byte* run, const Noise& noise = {}) const;
+  virtual Status ReadPiece(std::span<const std::byte> run, DataType dtype, size_t count,
+                           size_t piece, void* target) const;
+
+  // accumulator[i] += decode(source)[i] in binary32, for lossy codecs and for exact ones of
   // floating types narrower than binary64. The run starts at a chunk.
   virtual Status DecodeAdd(std::span<const std::byte> source, DataType dtype, size_t count,
                            float* accumulator) const = 0;

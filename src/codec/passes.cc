@@ -70,23 +70,29 @@ Status CheckState(const StateSpan& state, DataType dtype) {
                        NameOf(dtype));
 }
 
+Status CheckSize(const Codec& codec, size_t bytes, DataType dtype, size_t count) {
+  const size_t most = codec.EncodedBytes(count, dtype);
+  // Reading the pieces of a run of variable size finds the rest.
+  if (bytes == most || (!codec.fixed_size() && bytes < most)) return {};
+  return RemoteError("codec {}: {} bytes came for {} elements, which take {}{}", codec.spec(),
+                     bytes, count, codec.fixed_size() ? "" : "at most ", most);
+}
+
 // Of what is decoded: it may also be a reference as it stands.
 Status CheckDecoded(const Codec* codec, std::span<const std::byte> bytes, const StateSpan& state,
                     DataType dtype, size_t count) {
   const bool stands = codec == nullptr && state.kind == Feedback::kReference;
   if (stands && state.before != nullptr && state.after == nullptr && IsFloating(dtype)) return {};
   TW_TRY(CheckState(state, dtype));
-  const size_t want = codec == nullptr ? count * SizeOf(dtype) : codec->EncodedBytes(count, dtype);
-  if (bytes.size() == want) return {};
-  return RemoteError("{}: {} bytes came for {} elements of {}, which take {}",
-                     codec == nullptr ? "raw" : codec->spec(), bytes.size(), count, NameOf(dtype),
-                     want);
+  return CheckSize(codec == nullptr ? RawCodec() : *codec, bytes.size(), dtype, count);
 }
 
 // ---- One pass with accumulators of type T ----
 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
-bool IsDense(const Term& term) { return IsDense(term.codec) && term.state.kind == Feedback::kNone; }
+// Whether a term or result is its elements, bit for bit, in whatever form.
+bool IsExact(const Codec* codec) { return codec == nullptr || codec->exact(); }
+bool IsExact(const Term& term) { return IsExact(term.codec) && term.state.kind == Feedback::kNone; }
 
 template <typename T>
 class ReduceLoop {
@@ -122,13 +128,13 @@ class ReduceLoop {
 
  private:
   bool Encodes() const {
-    return !IsDense(pass_.encoder) ||
+    return !IsExact(pass_.encoder) ||
            (pass_.encoder != nullptr && pass_.state.kind != Feedback::kNone);
   }
 
   // The elements of a term as accumulators: in `scratch` or where they stand.
   Result<const T*> Load(size_t term, size_t from, size_t size, T* scratch) {
-    if (IsDense(pass_.terms[term])) return LoadDense(pass_.terms[term], from, size, scratch);
+    if (IsExact(pass_.terms[term])) return LoadExact(pass_.terms[term], from, size, scratch);
     if constexpr (kFloats) {
       return decoders_[term].Decode(from, size, scratch);
     } else if constexpr (std::is_floating_point_v<T>) {
@@ -178,17 +184,37 @@ class ReduceLoop {
     }
     std::byte* const dense =
         pass_.encoder == nullptr ? static_cast<std::byte*>(pass_.dense) : pass_.encoded;
-    if constexpr (kFloats) {
-      StoreFloats(sums, pass_.dtype, size, At(dense, pass_.dtype, from));
-    } else {
-      std::memcpy(At(dense, pass_.dtype, from), sums, size * sizeof(T));
+    if (IsDense(pass_.encoder)) {
+      StoreExact(sums, size, At(dense, pass_.dtype, from));
+      return {};
     }
+    Scratch<T> rounded;  // no type is wider than what it is reduced in
+    StoreExact(sums, size, rounded.data);
+    pass_.encoder->WritePiece(rounded.data, pass_.dtype, pass_.count, from / kPiece, pass_.encoded);
     return {};
   }
 
-  // Dense elements as accumulators: in place if they are aligned ones, else in `scratch`.
-  const T* LoadDense(const Term& term, size_t from, size_t size, T* scratch) const {
-    const std::byte* elements = At(term.bytes.data(), pass_.dtype, from);
+  void StoreExact(const T* sums, size_t size, void* elements) const {
+    if constexpr (kFloats) {
+      StoreFloats(sums, pass_.dtype, size, elements);
+    } else {
+      std::memcpy(elements, sums, size * sizeof(T));
+    }
+  }
+
+  // The elements of an exact term as accumulators: in place if they are aligned ones, else in
+  // `scratch`.
+  Result<const T*> LoadExact(const Term& term, size_t from, size_t size, T* scratch) const {
+    if (IsDense(term.codec)) {
+      return LoadDense(At(term.bytes.data(), pass_.dtype, from), size, scratch);
+    }
+    Scratch<T> packed;
+    T* const elements = SizeOf(pass_.dtype) == sizeof(T) ? scratch : packed.data;
+    TW_TRY(term.codec->ReadPiece(term.bytes, pass_.dtype, pass_.count, from / kPiece, elements));
+    return LoadDense(elements, size, scratch);
+  }
+
+  const T* LoadDense(const void* elements, size_t size, T* scratch) const {
     if constexpr (kFloats) {
       return LoadFloats(elements, pass_.dtype, size, scratch);
     } else {
@@ -210,6 +236,7 @@ Status CheckCodec(const Codec* codec, const ReducePass& pass) {
     return InvalidArgument("reduce: codec {} can't code {} elements; use raw", codec->spec(),
                            NameOf(pass.dtype));
   }
+  if (IsExact(codec)) return {};
   if (pass.reduction != Reduction::kSum && pass.reduction != Reduction::kAvg) {
     return InvalidArgument("reduce: codec {} is lossy and stands only under sum and avg, not {}",
                            codec->spec(), NameOf(pass.reduction));
@@ -309,10 +336,7 @@ Result<SquaredError> MeasureError(const Codec& codec, const void* source, DataTy
   if (!IsFloating(dtype)) {
     return InvalidArgument("error is measured on floating-point elements, not {}", NameOf(dtype));
   }
-  if (encoded.size() != codec.EncodedBytes(count, dtype)) {
-    return RemoteError("codec {}: {} bytes came for {} elements, which take {}", codec.spec(),
-                       encoded.size(), count, codec.EncodedBytes(count, dtype));
-  }
+  TW_TRY(CheckSize(codec, encoded.size(), dtype, count));
   SquaredError sums;
   Scratch<double> decoded;
   Scratch<double> copy;
@@ -320,9 +344,7 @@ Result<SquaredError> MeasureError(const Codec& codec, const void* source, DataTy
   Scratch<float> y_wide;
   for (size_t from = 0; from < count; from += kPiece) {
     const size_t size = std::min(kPiece, count - from);
-    const auto bytes =
-        encoded.subspan(codec.EncodedBytes(from, dtype), codec.EncodedBytes(size, dtype));
-    TW_TRY(codec.Decode(bytes, dtype, size, decoded.data));
+    TW_TRY(codec.ReadPiece(encoded, dtype, count, from / kPiece, decoded.data));
     const auto add = [&](const auto* x, const auto* y) {
       for (size_t i = 0; i < size; ++i) {
         const double value = x[i];

@@ -31,6 +31,7 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"q8", CodecId::kQ8, MakeQ8},
     {"iq8", CodecId::kIq8, MakeIq},
     {"iq4", CodecId::kIq4, MakeIq},
+    {"x3", CodecId::kX3, MakeX3},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
@@ -38,6 +39,7 @@ constexpr auto kSpecs = std::to_array<std::string_view>({
     "q8",
     "iq8",
     "iq4",
+    "x3",
 });
 constexpr std::string_view kDelta = "delta";
 

@@ -51,6 +51,13 @@ struct SimdLoops {
                     float* target);
   void (*q8_decode_add)(const uint8_t* chunk, uint32_t top, bool guarded, size_t count,
                         float* accumulator);
+
+  // One chunk of x3, of binary32 (`wide`) or bfloat16, at any address. Encoding returns the bytes
+  // it took, at most those of the elements; decoding whether `bytes` is what the codes ask for.
+  // REQUIRES: bytes >= x3::FixedBytes, and not the raw size.
+  size_t (*x3_encode)(const void* source, bool wide, size_t count, bool stream, uint8_t* chunk);
+  bool (*x3_decode)(const uint8_t* chunk, size_t bytes, bool wide, size_t count, bool stream,
+                    void* target);
 };
 
 // The loops in use: the widest the machine runs, unless a test forced others.

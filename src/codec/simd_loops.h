@@ -20,6 +20,7 @@
 #include "codec/q8_math.h"
 #include "codec/simd.h"
 #include "codec/state_math.h"
+#include "codec/x3_math.h"
 
 namespace thinwire {
 namespace {
@@ -132,6 +133,7 @@ void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulat
 }
 
 #include "codec/q8_loops.h"
+#include "codec/x3_loops.h"
 
 }  // namespace
 
@@ -155,6 +157,8 @@ const SimdLoops TW_SIMD_LOOPS = {
     .q8_encode = Q8Encode,
     .q8_decode = Q8Decode,
     .q8_decode_add = Q8DecodeAdd,
+    .x3_encode = X3Encode,
+    .x3_decode = X3Decode,
 };
 
 }  // namespace thinwire

@@ -252,6 +252,65 @@ TEST_P(ReduceTest, EncodedTermsMatchTheReferenceOrAreRefused) {
   }
 }
 
+TEST_P(ReduceTest, PackedExactTermsAreTheirElements) {
+  const Codec& codec = *FindCodec("x3").value();
+  for (const size_t count : {size_t{300}, size_t{2 * 4096 + 55}}) {
+    std::vector<Bytes> dense, encoded;
+    for (int t = 0; t < 3; ++t) {
+      // Narrow and wide ranges of exponents in turn, so that chunks are packed, escaped and raw.
+      dense.push_back(RandomElements(count));
+      if (t != 1) {
+        for (size_t i = SizeOf(dtype_) - 1; i < dense.back().size(); i += SizeOf(dtype_)) {
+          dense.back()[i] = (dense.back()[i] & std::byte{0x80}) | std::byte{0x3f};
+        }
+      }
+      encoded.emplace_back(codec.EncodedBytes(count, dtype_));
+      if (!codec.Supports(dtype_)) continue;
+      codec.Encode(dense.back().data(), dtype_, count, encoded.back().data());
+      encoded.back().resize(codec.UsedBytes(encoded.back().data(), count, dtype_));
+    }
+    const Term terms[] = {{&codec, encoded[0]}, {nullptr, dense[1]}, {&codec, encoded[2]}};
+    Bytes output(dense[0].size());
+    ReducePass pass = {.terms = terms,
+                       .dtype = dtype_,
+                       .reduction = op_,
+                       .divisor = 3,
+                       .count = count,
+                       .dense = output.data()};
+    const Status status = Reduce(pass);
+    if (!codec.Supports(dtype_)) {
+      EXPECT_EQ(status.code(), Code::kInvalidArgument);
+      continue;
+    }
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (size_t i = 0; i < count; ++i) {
+      Element want = Load(dtype_, dense[0], i);
+      for (size_t t = 1; t < 3; ++t) want = Apply(dtype_, op_, want, Load(dtype_, dense[t], i));
+      if (op_ == Reduction::kAvg) want = Average(dtype_, want, 3);
+      ExpectResult(want, output, i);
+    }
+    // Encoded, the result is the dense one, bit for bit.
+    Bytes result(codec.EncodedBytes(count, dtype_)), decoded(output.size());
+    pass.dense = nullptr;
+    pass.encoder = &codec;
+    pass.encoded = result.data();
+    ASSERT_TRUE(Reduce(pass).ok());
+    result.resize(codec.UsedBytes(result.data(), count, dtype_));
+    ASSERT_TRUE(codec.Decode(result, dtype_, count, decoded.data()).ok());
+    EXPECT_TRUE(decoded == output);
+    // A byte less is an error, and so is a byte more.
+    for (const size_t size : {encoded[2].size() - 1, encoded[2].size() + 1}) {
+      Bytes wrong = encoded[2];
+      wrong.resize(size);
+      const Term bad[] = {{nullptr, dense[1]}, {&codec, wrong}};
+      pass.terms = bad;
+      result.resize(codec.EncodedBytes(count, dtype_));
+      pass.encoded = result.data();
+      EXPECT_EQ(Reduce(pass).code(), Code::kRemote);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ReduceTest,
                          testing::Combine(testing::Range(0, kDataTypes),
                                           testing::Range(0, kReductions)),
