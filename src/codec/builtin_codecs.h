@@ -32,6 +32,12 @@ Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeIq(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeX3(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeFp16(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeFp8(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeMxfp8(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeMxfp6(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeMxfp4(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeNvfp4(const CodecOptions& options);
 
 }  // namespace thinwire
 

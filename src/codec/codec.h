@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,8 +84,14 @@ class Codec {
   // Bytes that Encode wrote at `encoded`; at most EncodedBytes(count, dtype).
   virtual size_t UsedBytes(const std::byte* encoded, size_t count, DataType dtype) const;
 
-  // Whether ||x - decode(encode(x))|| < ||x|| for every finite x != 0: error feedback needs it.
+  // Whether ||x - decode(encode(x))|| < ||x|| for every finite x with an element larger than
+  // bound().absolute, under which all may vanish: error feedback needs it.
   virtual bool contractive() const { return false; }
+  // Whether a NaN or Inf turns its whole block into NaN; else special values stay where they stand,
+  // and blocks are as they would be without them.
+  virtual bool spreads_specials() const { return false; }
+  // Whether Inf stays Inf; else it becomes NaN.
+  virtual bool keeps_infinity() const { return true; }
   virtual Feedback feedback() const { return Feedback::kNone; }
   // How residual or reference are kept, and what carries the first visit of a key in full.
   // REQUIRES: feedback() != kNone; of first_visit: kReference.
@@ -112,6 +119,8 @@ class Codec {
     double of_block = 0;
     double of_chunk = 0;
     double absolute = 0;
+    // Magnitudes from here on become Inf.
+    double overflow = std::numeric_limits<double>::infinity();
   };
   virtual ErrorBound bound() const = 0;
   // Elements that share a scale (1 where none do).

@@ -32,6 +32,12 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"iq8", CodecId::kIq8, MakeIq},
     {"iq4", CodecId::kIq4, MakeIq},
     {"x3", CodecId::kX3, MakeX3},
+    {"fp16", CodecId::kFp16, MakeFp16},
+    {"fp8", CodecId::kFp8, MakeFp8, 1},
+    {"mxfp8", CodecId::kMxfp8, MakeMxfp8, 1},
+    {"mxfp6", CodecId::kMxfp6, MakeMxfp6, 1},
+    {"mxfp4", CodecId::kMxfp4, MakeMxfp4},
+    {"nvfp4", CodecId::kNvfp4, MakeNvfp4},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
@@ -40,6 +46,15 @@ constexpr auto kSpecs = std::to_array<std::string_view>({
     "iq8",
     "iq4",
     "x3",
+    "fp16",
+    "fp8",
+    "fp8(e5m2)",
+    "mxfp8",
+    "mxfp8(e5m2)",
+    "mxfp6",
+    "mxfp6(e3m2)",
+    "mxfp4",
+    "nvfp4",
 });
 constexpr std::string_view kDelta = "delta";
 

@@ -18,6 +18,14 @@ namespace thinwire {
 // and a piece in binary32 stays in the first cache.
 inline constexpr size_t kPiece = 4096;
 
+// One chunk of a codec of narrow floats under a shared scale (block_float_math.h). `stream` asks for
+// stores past the caches, where the target is aligned to 16 bytes.
+struct BlockFloatLoops {
+  void (*encode)(const float* source, size_t count, bool stream, uint8_t* chunk);
+  void (*decode)(const uint8_t* chunk, size_t count, bool stream, float* target);
+  void (*decode_add)(const uint8_t* chunk, size_t count, float* accumulator);
+};
+
 struct SimdLoops {
   const char* name;
 
@@ -58,6 +66,16 @@ struct SimdLoops {
   size_t (*x3_encode)(const void* source, bool wide, size_t count, bool stream, uint8_t* chunk);
   bool (*x3_decode)(const uint8_t* chunk, size_t bytes, bool wide, size_t count, bool stream,
                     void* target);
+  void (*fp16_decode_add)(const void* source, size_t count, float* accumulator);
+
+  BlockFloatLoops fp8_e4m3;
+  BlockFloatLoops fp8_e5m2;
+  BlockFloatLoops mxfp8_e4m3;
+  BlockFloatLoops mxfp8_e5m2;
+  BlockFloatLoops mxfp6_e2m3;
+  BlockFloatLoops mxfp6_e3m2;
+  BlockFloatLoops mxfp4;
+  BlockFloatLoops nvfp4;
 };
 
 // The loops in use: the widest the machine runs, unless a test forced others.

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 #endif
 
+#include "codec/block_float_math.h"
 #include "codec/float_formats.h"
 #include "codec/iq_math.h"
 #include "codec/q8_math.h"
@@ -135,6 +136,26 @@ void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulat
 #include "codec/q8_loops.h"
 #include "codec/x3_loops.h"
 
+// ---- fp16, and narrow floats under a shared scale ----
+
+void Fp16DecodeAdd(const void* source, size_t count, float* __restrict accumulator) {
+  const auto* narrow = static_cast<const uint16_t*>(source);
+  for (size_t i = 0; i < count; ++i) accumulator[i] += Widen<Half>(narrow[i]);
+}
+
+// Copies a multiple of 16 bytes past the caches; both ends are aligned to 16.
+inline void StreamBytes(const void* source, size_t bytes, void* target) {
+#if defined(__SSE2__)
+  const auto* const from = static_cast<const __m128i*>(source);
+  auto* const to = static_cast<__m128i*>(target);
+  for (size_t i = 0; i < bytes / 16; ++i) _mm_stream_si128(to + i, _mm_load_si128(from + i));
+#else
+  memcpy(target, source, bytes);
+#endif
+}
+
+#include "codec/block_float_loops.h"
+
 }  // namespace
 
 extern const SimdLoops TW_SIMD_LOOPS;
@@ -159,6 +180,15 @@ const SimdLoops TW_SIMD_LOOPS = {
     .q8_decode_add = Q8DecodeAdd,
     .x3_encode = X3Encode,
     .x3_decode = X3Decode,
+    .fp16_decode_add = Fp16DecodeAdd,
+    .fp8_e4m3 = kBlockFloatLoops<block_float::Fp8<Float8e4m3>>,
+    .fp8_e5m2 = kBlockFloatLoops<block_float::Fp8<Float8e5m2>>,
+    .mxfp8_e4m3 = kBlockFloatLoops<block_float::Mx<Float8e4m3>>,
+    .mxfp8_e5m2 = kBlockFloatLoops<block_float::Mx<Float8e5m2>>,
+    .mxfp6_e2m3 = kBlockFloatLoops<block_float::Mx<Float6e2m3>>,
+    .mxfp6_e3m2 = kBlockFloatLoops<block_float::Mx<Float6e3m2>>,
+    .mxfp4 = kBlockFloatLoops<block_float::Mx<Float4e2m1>>,
+    .nvfp4 = kBlockFloatLoops<block_float::Nvfp4>,
 };
 
 }  // namespace thinwire

@@ -30,6 +30,8 @@ class StatefulCodec final : public Codec {
     return base_.EncodedBytes(count, dtype);
   }
   bool contractive() const override { return base_.contractive(); }
+  bool spreads_specials() const override { return base_.spreads_specials(); }
+  bool keeps_infinity() const override { return base_.keeps_infinity(); }
   Feedback feedback() const override { return feedback_; }
   const Codec& storage() const override { return storage_; }
   const Codec& first_visit() const override { return first_; }

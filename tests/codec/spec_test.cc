@@ -115,6 +115,20 @@ TEST(RegistryTest, StateIsPartOfTheCodec) {
   }
 }
 
+TEST(RegistryTest, TheDefaultElementFormatIsTheShortName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"fp8(e4m3)", "fp8"},           {"fp8 ( e5m2 )", "fp8(e5m2)"}, {"mxfp8(e4m3)", "mxfp8"},
+      {"mxfp8(e5m2)", "mxfp8(e5m2)"}, {"mxfp6(e2m3)", "mxfp6"},      {"mxfp6(e3m2)", "mxfp6(e3m2)"},
+      {"mxfp8(e4m3)+ef", "mxfp8+ef"},
+  };
+  for (const auto& [spec, canonical] : cases) {
+    const auto codec = FindCodec(spec);
+    ASSERT_TRUE(codec.ok()) << codec.status().message();
+    EXPECT_EQ(codec.value()->spec(), canonical);
+    EXPECT_EQ(codec.value(), FindCodec(canonical).value());
+  }
+}
+
 TEST(RegistryTest, SpecsThatMakeNoSenseAreRefusedWithTheReason) {
   const std::pair<const char*, const char*> cases[] = {
       {"q8(3)", "position 4"},
@@ -130,6 +144,13 @@ TEST(RegistryTest, SpecsThatMakeNoSenseAreRefusedWithTheReason) {
       {"q8+ef(delta(q8))", "can't be kept as"},
       {"delta(q8,bf16,q8+ef)", "first visit can't be sent as"},
       {"delta(3)", "not a number"},
+      {"fp8(e4m4)", "e4m3 or e5m2, at position 5"},
+      {"mxfp8(8)", "e4m3 or e5m2, at position 7"},
+      {"mxfp6(e4m3)", "e2m3 or e3m2, at position 7"},
+      {"mxfp6(e2m3(q8))", "e2m3 or e3m2, at position 7"},
+      {"fp8(e4m3,e5m2)", "takes at most"},
+      {"mxfp4(e2m1)", "takes no argument"},
+      {"fp16+ef", "its error can exceed its input"},
   };
   for (const auto& [spec, reason] : cases) {
     const auto codec = FindCodec(spec);

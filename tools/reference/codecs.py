@@ -193,3 +193,38 @@ CODECS = {
 TYPED = {
     "x3": codec_x3,
 }
+
+
+# ---- fp16, and narrow floats under a shared scale ----
+
+def fp16_encode(elements):
+    out = b""
+    for bits in elements:
+        sign = bits >> 31 << 15
+        if is_nan(bits):
+            narrow = sign | 0x7E00 | bits >> 13 & 0x3FF
+        elif is_inf(bits):
+            narrow = sign | 0x7C00
+        else:
+            narrow = bits_of(value_of(bits), 5, 10, negative_zero=sign != 0)
+        out += narrow.to_bytes(2, "little")
+    return out
+
+
+def fp16_decode(data, count):
+    out = []
+    for i in range(count):
+        narrow = int.from_bytes(data[2 * i:2 * i + 2], "little")
+        if narrow & 0x7C00 == 0x7C00:
+            out.append(narrow >> 15 << 31 | INF_BITS | (narrow & 0x3FF) << 13)
+        else:
+            out.append(bits_of(value_of(narrow, 5, 10), negative_zero=narrow >> 15 == 1))
+    return out
+
+
+CODECS["fp16"] = (fp16_encode, fp16_decode)
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import codec_block_float  # noqa: E402
+
+CODECS.update(codec_block_float.CODECS)
