@@ -61,9 +61,10 @@ std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> 
   {
     const std::lock_guard lock(mutex_);
     for (Collective& collective : collectives) {
+      const auto previous = collective.after_previous ? completions.back() : nullptr;
       completions.push_back(std::make_shared<Completion>());
       if (error_.ok()) {
-        submitted_.push_back({std::move(collective), completions.back()});
+        submitted_.push_back({std::move(collective), completions.back(), previous});
         in_flight_.fetch_add(1, std::memory_order_acq_rel);
       } else {
         completions.back()->Set(error_, {});
@@ -156,9 +157,9 @@ bool Engine::AcceptSubmissions() {
     submitted.swap(submitted_);
   }
   for (Submission& submission : submitted) {
-    auto run = std::make_shared<OperationRun>(std::move(submission.collective),
-                                              Header(FrameKind::kData, 0), links_, device_.get(),
-                                              std::move(submission.completion));
+    auto run = std::make_shared<OperationRun>(
+        std::move(submission.collective), Header(FrameKind::kData, 0), links_, device_.get(),
+        std::move(submission.completion), std::move(submission.previous));
     if (Failed()) {  // it was handed in just before
       run->End(error(), Now());
       continue;

@@ -66,6 +66,7 @@ class Engine {
   struct Submission {
     Collective collective;
     std::shared_ptr<Completion> completion;
+    std::shared_ptr<Completion> previous;  // of Collective::after_previous
   };
   struct SendInFlight {
     Request request;

@@ -107,12 +107,14 @@ void Completion::Set(Status status, const RunFigures& figures) {
 }
 
 OperationRun::OperationRun(Collective collective, FrameHeader header, const LinkModel& links,
-                           Device* device, std::shared_ptr<Completion> completion)
+                           Device* device, std::shared_ptr<Completion> completion,
+                           std::shared_ptr<Completion> previous)
     : collective_(std::move(collective)),
       key_(KeyOf(plan().request, collective_.sequence)),
       header_(header),
       device_(device),
       completion_(std::move(completion)),
+      previous_(std::move(previous)),
       progress_(plan()),
       sends_of_(plan().slots.size(), 0),
       begin_(Now()),
@@ -163,6 +165,10 @@ void* OperationRun::OutputAt(const Step& step, Item item) const {
 }
 
 Result<bool> OperationRun::Compute() {
+  if (previous_ != nullptr) {
+    if (!previous_->done()) return false;
+    previous_.reset();
+  }
   const auto verb = progress_.NextCompute(staged_bytes_ < kStagingBytes);
   if (!verb) return false;
   const Item item = *progress_.Ready(*verb);
@@ -214,7 +220,8 @@ Result<Ticket> OperationRun::Start(Item item) {
                               .count = count,
                               .target = target.bytes,
                               .noise = target.noise,
-                              .state = target.state});
+                              .state = target.state,
+                              .steps = target.steps});
     }
     case Verb::kReduce:
       return StartReduce(step, item);
@@ -262,6 +269,7 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
     pass.encoded = target.bytes;
     pass.noise = target.noise;
     pass.state = target.state;
+    pass.steps = target.steps;
   }
   return device_->Reduce(pass);
 }
@@ -317,7 +325,10 @@ OperationRun::Target OperationRun::NewStaging(const Step& step, Item item) {
           .bytes = slot.staging + kFrameHeaderBytes + head_bytes(),
           .noise = {.key = Xxh3(std::as_bytes(std::span(words))),
                     .first = plan().segment_begin(item.segment)},
-          .state = state};
+          .state = state,
+          .steps = collective_.steps == nullptr
+                       ? nullptr
+                       : collective_.steps->At(step.input, plan().segment_begin(item.segment))};
 }
 
 void OperationRun::TrimStaging(SlotSegment id) {

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "collective/agreed_steps.h"
 #include "collective/flow_control.h"
 #include "collective/operation_state.h"
 #include "collective/plan.h"
@@ -40,6 +41,8 @@ struct Collective {
   bool measure_error = false;  // decode what was encoded and add up the error
   uint64_t key = kNoKey;       // whose state; all ranks must bring the same
   std::shared_ptr<OperationState> state;  // of codecs that keep one
+  std::shared_ptr<AgreedSteps> steps;     // of codecs whose sums are exact
+  bool after_previous = false;            // starts when the one handed in just before it has ended
 };
 
 // What an operation did; see thinwireStatistics_t.
@@ -94,8 +97,9 @@ class OperationRun {
   using SlotSegment = std::pair<SlotId, uint32_t>;
 
   // `header` has the fields common to all frames of the communicator.
+  // `previous`: computes nothing before this has ended; may be null.
   OperationRun(Collective collective, FrameHeader header, const LinkModel& links, Device* device,
-               std::shared_ptr<Completion> completion);
+               std::shared_ptr<Completion> completion, std::shared_ptr<Completion> previous);
   ~OperationRun();
   OperationRun(const OperationRun&) = delete;
   OperationRun& operator=(const OperationRun&) = delete;
@@ -159,6 +163,7 @@ class OperationRun {
     std::byte* bytes;
     Noise noise;
     StateSpan state;
+    const uint16_t* steps;
   };
 
   Result<Ticket> Start(Item item);
@@ -197,6 +202,7 @@ class OperationRun {
   FrameHeader header_;  // of this operation's data frames
   Device* device_;
   std::shared_ptr<Completion> completion_;
+  std::shared_ptr<Completion> previous_;
   Progress progress_;
   std::map<SlotSegment, Staged> slots_;
   std::map<int, Window> windows_;    // by peer

@@ -90,7 +90,11 @@ Status Pending::Wait() {
   const Status status = completion->Wait();
   if (state != nullptr && status.ok()) state->Commit();
   state.reset();
-  communicator->AddToStatistics(*plan, completion->figures());
+  RunFigures figures = completion->figures();
+  if (agreement != nullptr && agreement->done()) {
+    figures.wire_bytes += agreement->figures().wire_bytes;
+  }
+  communicator->AddToStatistics(*plan, figures);
   return status;
 }
 
@@ -179,9 +183,14 @@ Status Communicator::CheckArguments(const Call& call) const {
   return {};
 }
 
-Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
+Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) const {
   Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction,
                                      call.count * SizeOf(call.dtype), call.tensor);
+  if (choice.codec->sums_exactly() && ranks_ > kMaxExactRanks) {
+    choice.exact_because = fmt::format("sums in {} are exact up to {} ranks only",
+                                       choice.codec->spec(), kMaxExactRanks);
+    choice.codec = &RawCodec();
+  }
   if (choice.codec->feedback() != Feedback::kNone && KeyOf(call) == kNoKey) {
     choice.exact_because = fmt::format(
         "{} keeps state, and the call says neither key nor tensor name to keep it under",
@@ -244,13 +253,30 @@ Result<Collective> Communicator::Prepare(const Call& call) {
 std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& self,
                                           std::vector<Collective> collectives) {
   std::vector<Pending> pending;
+  std::vector<Collective> all;  // agreements stand before what they are for
   for (Collective& collective : collectives) {
-    collective.sequence = NextSequence(collective.plan->request)++;
-    pending.push_back(
-        {self, nullptr, collective.plan, std::static_pointer_cast<HeldState>(collective.state)});
+    pending.push_back({self, nullptr, collective.plan,
+                       std::static_pointer_cast<HeldState>(collective.state), nullptr});
+    if (collective.steps != nullptr) {
+      collective.steps->Measure(collective.input);
+      // Planned before, by Prepare: it can't fail now.
+      all.push_back(AgreementOn(collective.steps.get()).value());
+      collective.after_previous = true;
+    }
+    all.push_back(std::move(collective));
   }
-  const auto completions = engine_->Submit(std::move(collectives));
-  for (size_t i = 0; i < pending.size(); ++i) pending[i].completion = completions[i];
+  std::vector<bool> is_agreement;
+  for (Collective& collective : all) {
+    collective.sequence = NextSequence(collective.plan->request)++;
+    if (collective.after_previous) is_agreement.back() = true;
+    is_agreement.push_back(false);
+  }
+  const auto completions = engine_->Submit(std::move(all));
+  auto next = pending.begin();
+  for (size_t i = 0; i < completions.size(); ++i) {
+    (is_agreement[i] ? next->agreement : next->completion) = completions[i];
+    if (!is_agreement[i]) ++next;
+  }
   return pending;
 }
 

@@ -54,7 +54,8 @@ struct Pending {
   std::shared_ptr<Communicator> communicator;
   std::shared_ptr<Completion> completion;
   std::shared_ptr<const Plan> plan;
-  std::shared_ptr<HeldState> state;  // null: the codec keeps none
+  std::shared_ptr<HeldState> state;       // null: the codec keeps none
+  std::shared_ptr<Completion> agreement;  // of an operation that came first; null: none
   // Waits for the end, adds it to the statistics and, if all went well, makes the state what the
   // operation left. Once.
   Status Wait();
@@ -94,9 +95,11 @@ class Communicator {
   Status Connect(const UniqueId& id);
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call) const;
-  // The choice of a policy, unless it needs a key that the call doesn't have.
-  static Policy::Choice ChoiceOf(const Policy& policy, const Call& call);
+  // The choice of a policy, unless this call or communicator lacks what the codec needs.
+  Policy::Choice ChoiceOf(const Policy& policy, const Call& call) const;
   uint64_t& NextSequence(const PlanRequest& request);
+  // The operation by which ranks agree on the steps of another.
+  Result<Collective> AgreementOn(AgreedSteps* steps);
 
   const int rank_;
   const int ranks_;

@@ -34,8 +34,8 @@ Status Group::End() {
     if (entry.request == nullptr) continue;
     auto completion = std::make_shared<Completion>();
     completion->Set(none_ran, {});
-    *entry.request = std::make_unique<Pending>(
-        Pending{entry.communicator, std::move(completion), entry.collective.plan, nullptr});
+    *entry.request = std::make_unique<Pending>(Pending{entry.communicator, std::move(completion),
+                                                       entry.collective.plan, nullptr, nullptr});
   }
   return none_ran;
 }

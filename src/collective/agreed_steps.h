@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AgreedSteps: what all ranks of a reduction in `iq8` or `iq4` agree on before they encode: of
+// every block of every range of elements that is encoded alone, the largest step some rank needs.
+
+#ifndef THINWIRE_COLLECTIVE_AGREED_STEPS_H_
+#define THINWIRE_COLLECTIVE_AGREED_STEPS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "collective/plan.h"
+
+namespace thinwire {
+
+class AgreedSteps {
+ public:
+  // Room for the steps of the ranges that `plan` encodes: the same ranges, in the same order, on
+  // all ranks.
+  explicit AgreedSteps(const Plan& plan);
+
+  // Fills in what this rank's input needs.
+  void Measure(const void* input);
+
+  // As bfloat16s, to be reduced to their maxima over the ranks.
+  std::vector<uint16_t>& values() { return values_; }
+
+  // Of the range that begins at `input`, from its element `element` on.
+  const uint16_t* At(size_t input, size_t element) const {
+    return values_.data() + ranges_.at(input).first + element / kStepElements;
+  }
+
+ private:
+  struct Range {
+    size_t count;
+    size_t first;  // its first step
+  };
+  const Codec& codec_;
+  const DataType dtype_;
+  std::map<size_t, Range> ranges_;  // by where they begin in the input
+  std::vector<uint16_t> values_;
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_AGREED_STEPS_H_
