@@ -103,8 +103,11 @@ class Codec {
     double absolute = 0;
   };
   virtual ErrorBound bound() const = 0;
-  // Elements that share a scale (1 where none do).
+  // Elements in a row among which scales are shared (1 where none are).
   virtual size_t block() const = 0;
+  // Whether a NaN or an infinity makes NaN of all elements that share its scale, which stand within
+  // the same `block()` elements. Else special values survive where they stand, and alone.
+  virtual bool spreads_specials() const { return false; }
 
   // target[EncodedBytes(count)] = encode(source[count]). No alignment is required of either. Only
   // codecs that round at random look at `noise`.

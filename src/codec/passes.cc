@@ -121,7 +121,8 @@ class ReduceLoop {
         pass_.encoder == nullptr ? static_cast<std::byte*>(pass_.dense) : pass_.encoded;
     if (!IsDense(pass_.encoder)) {
       const size_t offset = pass_.encoder->EncodedBytes(from, kWide);
-      pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset);
+      pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset,
+                            {.key = pass_.noise.key, .first = pass_.noise.first + from});
     } else if constexpr (std::is_same_v<T, float>) {
       StoreFloats(sums, pass_.dtype, size, At(dense, pass_.dtype, from));
     } else {

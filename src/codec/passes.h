@@ -42,6 +42,8 @@ struct ReducePass {
   void* dense = nullptr;
   const Codec* encoder = nullptr;
   std::byte* encoded = nullptr;
+  // Of an encoder that rounds at random; `first` is the index of element 0.
+  Noise noise = {};
 };
 Status Reduce(const ReducePass& pass);
 

@@ -29,11 +29,21 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"raw", CodecId::kRaw, nullptr},
     {"bf16", CodecId::kBf16, MakeBf16},
     {"q8", CodecId::kQ8, MakeQ8},
+    {"rq4", CodecId::kRq4, MakeRq, 0, false, true},
+    {"rq3", CodecId::kRq3, MakeRq, 0, false, true},
+    {"rq2", CodecId::kRq2, MakeRq, 0, false, true},
+    {"rq1", CodecId::kRq1, MakeRq, 0, false, true},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
     "bf16",
     "q8",
+    "rq4",
+    "rq3",
+    "rq2",
+    "rq1",
+    "rq4+unbiased",
+    "rq1+unbiased",
 });
 constexpr std::string_view kDelta = "delta";
 

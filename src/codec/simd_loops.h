@@ -17,6 +17,7 @@
 
 #include "codec/float_formats.h"
 #include "codec/q8_math.h"
+#include "codec/rq_math.h"
 #include "codec/simd.h"
 
 namespace thinwire {
@@ -104,6 +105,7 @@ void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulat
 }
 
 #include "codec/q8_loops.h"
+#include "codec/rq_loops.h"
 
 }  // namespace
 
@@ -118,6 +120,9 @@ const SimdLoops TW_SIMD_LOOPS = {
     .q8_encode = Q8Encode,
     .q8_decode = Q8Decode,
     .q8_decode_add = Q8DecodeAdd,
+    .rq_encode = RqEncode,
+    .rq_decode = RqDecode,
+    .rq_decode_add = RqDecodeAdd,
 };
 
 }  // namespace thinwire
