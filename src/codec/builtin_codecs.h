@@ -38,6 +38,7 @@ Result<std::unique_ptr<const Codec>> MakeMxfp8(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp6(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp4(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeNvfp4(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeRq(const CodecOptions& options);
 
 }  // namespace thinwire
 

@@ -87,8 +87,8 @@ class Codec {
   // Whether ||x - decode(encode(x))|| < ||x|| for every finite x with an element larger than
   // bound().absolute, under which all may vanish: error feedback needs it.
   virtual bool contractive() const { return false; }
-  // Whether a NaN or Inf turns its whole block into NaN; else special values stay where they stand,
-  // and blocks are as they would be without them.
+  // Whether a NaN or Inf makes NaN of all elements that share its scale, which stand within the same
+  // `block()` elements; else special values stay where they stand, and other elements as they were.
   virtual bool spreads_specials() const { return false; }
   // Whether Inf stays Inf; else it becomes NaN.
   virtual bool keeps_infinity() const { return true; }
@@ -123,7 +123,7 @@ class Codec {
     double overflow = std::numeric_limits<double>::infinity();
   };
   virtual ErrorBound bound() const = 0;
-  // Elements that share a scale (1 where none do).
+  // Elements in a row among which scales are shared (1 where none are).
   virtual size_t block() const = 0;
 
   // target[EncodedBytes(count)] = encode(source[count]). No alignment is required of either. Only

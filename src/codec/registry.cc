@@ -38,6 +38,10 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"mxfp6", CodecId::kMxfp6, MakeMxfp6, 1},
     {"mxfp4", CodecId::kMxfp4, MakeMxfp4},
     {"nvfp4", CodecId::kNvfp4, MakeNvfp4},
+    {"rq4", CodecId::kRq4, MakeRq, 0, false, true},
+    {"rq3", CodecId::kRq3, MakeRq, 0, false, true},
+    {"rq2", CodecId::kRq2, MakeRq, 0, false, true},
+    {"rq1", CodecId::kRq1, MakeRq, 0, false, true},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
@@ -55,6 +59,12 @@ constexpr auto kSpecs = std::to_array<std::string_view>({
     "mxfp6(e3m2)",
     "mxfp4",
     "nvfp4",
+    "rq4",
+    "rq3",
+    "rq2",
+    "rq1",
+    "rq4+unbiased",
+    "rq1+unbiased",
 });
 constexpr std::string_view kDelta = "delta";
 

@@ -76,6 +76,14 @@ struct SimdLoops {
   BlockFloatLoops mxfp6_e3m2;
   BlockFloatLoops mxfp4;
   BlockFloatLoops nvfp4;
+  // One chunk of rq4 .. rq1, its planes without the head (rq_math.h). `flips` are 256 factors of
+  // +-2^-8, one a row.
+  void (*rq_encode)(int bits, bool unbiased, const float* source, size_t count, const float* flips,
+                    uint8_t* planes);
+  void (*rq_decode)(int bits, const uint8_t* planes, size_t count, const float* flips, bool stream,
+                    float* target);
+  void (*rq_decode_add)(int bits, const uint8_t* planes, size_t count, const float* flips,
+                        float* accumulator);
 };
 
 // The loops in use: the widest the machine runs, unless a test forced others.

@@ -19,6 +19,7 @@
 #include "codec/float_formats.h"
 #include "codec/iq_math.h"
 #include "codec/q8_math.h"
+#include "codec/rq_math.h"
 #include "codec/simd.h"
 #include "codec/state_math.h"
 #include "codec/x3_math.h"
@@ -155,6 +156,7 @@ inline void StreamBytes(const void* source, size_t bytes, void* target) {
 }
 
 #include "codec/block_float_loops.h"
+#include "codec/rq_loops.h"
 
 }  // namespace
 
@@ -189,6 +191,9 @@ const SimdLoops TW_SIMD_LOOPS = {
     .mxfp6_e3m2 = kBlockFloatLoops<block_float::Mx<Float6e3m2>>,
     .mxfp4 = kBlockFloatLoops<block_float::Mx<Float4e2m1>>,
     .nvfp4 = kBlockFloatLoops<block_float::Nvfp4>,
+    .rq_encode = RqEncode,
+    .rq_decode = RqDecode,
+    .rq_decode_add = RqDecodeAdd,
 };
 
 }  // namespace thinwire

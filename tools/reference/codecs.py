@@ -12,6 +12,7 @@ from fractions import Fraction
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import codec_x3
+import codec_rq
 
 INF_BITS = 0x7F800000
 FLT_MAX = Fraction(2**24 - 1) * Fraction(2) ** 104
@@ -187,6 +188,7 @@ CODECS = {
     "bf16": (bf16_encode, bf16_decode),
     "q8": (q8_encode, q8_decode),
     "x3": codec_x3.CODEC,
+    **codec_rq.CODECS,
 }
 
 # Codecs with golden cases of their own, of more types than binary32.
