@@ -6,6 +6,7 @@
 #ifndef THINWIRE_CODEC_BUILTIN_CODECS_H_
 #define THINWIRE_CODEC_BUILTIN_CODECS_H_
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,11 +26,14 @@ struct CodecOptions {
   std::string name;
   std::span<const CodecSpec::Argument> arguments;
   Rounding rounding = Rounding::kNearest;
+  // The codec that an argument names; for families that take codecs as arguments.
+  std::function<Result<const Codec*>(const CodecSpec&)> find = {};
 };
 
 // RawCodec() stands in codec.h.
 Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeTk(const CodecOptions& options);
 
 }  // namespace thinwire
 

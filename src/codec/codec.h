@@ -103,6 +103,9 @@ class Codec {
     double absolute = 0;
   };
   virtual ErrorBound bound() const = 0;
+  // How many of `count` elements are sent, those of largest magnitude of each chunk; the others
+  // decode to zero. All but of sparsifiers.
+  virtual size_t kept(size_t count) const { return count; }
   // Elements that share a scale (1 where none do).
   virtual size_t block() const = 0;
 

@@ -29,11 +29,16 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"raw", CodecId::kRaw, nullptr},
     {"bf16", CodecId::kBf16, MakeBf16},
     {"q8", CodecId::kQ8, MakeQ8},
+    {"tk", CodecId::kTk, MakeTk, 3},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
     "bf16",
     "q8",
+    "tk(1%,q4)",
+    "tk(10%,q8)",
+    "tk(100,bf16)",
+    "tk(1%,raw)",
 });
 constexpr std::string_view kDelta = "delta";
 
@@ -98,6 +103,7 @@ class Registry {
                              spec.arguments[family->arguments].position);
     }
     CodecOptions options = {.name = spec.name, .arguments = spec.arguments};
+    options.find = [this](const CodecSpec& argument) { return Resolve(argument); };
     for (const CodecSpec::Modifier& modifier : spec.modifiers) {
       TW_TRY(SetRounding(*family, modifier, &options.rounding));
     }

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/types.h"
+#include "codec/tk_math.h"
 
 namespace thinwire {
 
@@ -36,6 +37,14 @@ struct SimdLoops {
   void (*q8_decode)(const uint8_t* chunk, uint32_t top, bool guarded, bool stream, size_t count,
                     float* target);
   void (*q8_decode_add)(const uint8_t* chunk, uint32_t top, bool guarded, size_t count,
+                        float* accumulator);
+
+  // One chunk of tk, of which k elements are kept; `hint` as FloatCodec::PieceOptions. Decoding is
+  // false, and nothing is written, where the indices aren't ascending ones below `count`.
+  void (*tk_encode)(const float* source, size_t count, size_t k, tk::Value value, uint32_t* hint,
+                    uint8_t* chunk);
+  bool (*tk_decode)(const uint8_t* chunk, size_t count, size_t k, tk::Value value, float* target);
+  bool (*tk_decode_add)(const uint8_t* chunk, size_t count, size_t k, tk::Value value,
                         float* accumulator);
 };
 

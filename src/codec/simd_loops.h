@@ -18,6 +18,7 @@
 #include "codec/float_formats.h"
 #include "codec/q8_math.h"
 #include "codec/simd.h"
+#include "codec/tk_math.h"
 
 namespace thinwire {
 namespace {
@@ -104,6 +105,7 @@ void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulat
 }
 
 #include "codec/q8_loops.h"
+#include "codec/tk_loops.h"
 
 }  // namespace
 
@@ -118,6 +120,9 @@ const SimdLoops TW_SIMD_LOOPS = {
     .q8_encode = Q8Encode,
     .q8_decode = Q8Decode,
     .q8_decode_add = Q8DecodeAdd,
+    .tk_encode = TkEncode,
+    .tk_decode = TkDecode,
+    .tk_decode_add = TkDecodeAdd,
 };
 
 }  // namespace thinwire

@@ -33,6 +33,7 @@ class StatefulCodec final : public Codec {
   const FloatCodec* AsFloatCodec() const override { return base_.AsFloatCodec(); }
   ErrorBound bound() const override { return base_.bound(); }
   size_t block() const override { return base_.block(); }
+  size_t kept(size_t count) const override { return base_.kept(count); }
   void Encode(const void* source, DataType dtype, size_t count, std::byte* target,
               const Noise& noise) const override {
     base_.Encode(source, dtype, count, target, noise);

@@ -78,9 +78,9 @@ TEST(SimdTest, RunsLargerThanTheCachesGiveTheSameBytes) {
 TEST(SimdTest, ExhaustiveBfloat16ValuesGiveTheSameBytes) {
   std::vector<float> input(65536);
   for (uint32_t i = 0; i < 65536; ++i) input[i] = std::bit_cast<float>(i << 16);
-  for (const char* name : {"bf16", "q8"}) {
-    const Codec& codec = *FindCodec(name).value();
-    ExpectSameBytes(name, [&] {
+  for (const std::string_view name : CodecSpecs()) {
+    const Codec& codec = *FindCodec(std::string(name)).value();
+    ExpectSameBytes(codec.spec(), [&] {
       Bytes encoded(codec.EncodedBytes(input.size(), DataType::kFloat32));
       codec.Encode(input.data(), DataType::kFloat32, input.size(), encoded.data());
       return encoded;

@@ -6,7 +6,13 @@ Exact rational arithmetic (fractions) throughout, rounded only where the documen
 tools/make_golden; it shares no code with src/codec on purpose. A float is given as its 32 bits.
 """
 
+import pathlib
+import sys
+import types
 from fractions import Fraction
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import codec_tk
 
 INF_BITS = 0x7F800000
 FLT_MAX = Fraction(2**24 - 1) * Fraction(2) ** 104
@@ -182,3 +188,4 @@ CODECS = {
     "bf16": (bf16_encode, bf16_decode),
     "q8": (q8_encode, q8_decode),
 }
+CODECS.update(codec_tk.codecs(types.SimpleNamespace(**globals())))
