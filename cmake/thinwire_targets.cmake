@@ -73,3 +73,25 @@ function(thinwire_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 300)
 endfunction()
+
+# thinwire_fuzz(name RUNS number SOURCES ... LINKS lib... CORPUS folder...)
+# A fuzz target, and a test that draws RUNS mutations of the .bin files in the folders. With Clang
+# and a sanitizer list that holds fuzzer-no-link it is a libFuzzer program; otherwise
+# tests/support/fuzz_main.cc draws them.
+function(thinwire_fuzz name)
+  cmake_parse_arguments(arg "" "RUNS" "SOURCES;LINKS;CORPUS" ${ARGN})
+  set(command ${name} ${arg_RUNS})
+  if(THINWIRE_SANITIZE MATCHES "fuzzer-no-link")
+    set(command ${name} -runs=${arg_RUNS} -seed=1 "${CMAKE_CURRENT_BINARY_DIR}")
+  else()
+    list(APPEND arg_SOURCES "${PROJECT_SOURCE_DIR}/tests/support/fuzz_main.cc")
+  endif()
+  thinwire_program(${name} SOURCES ${arg_SOURCES} LINKS ${arg_LINKS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  if(THINWIRE_SANITIZE MATCHES "fuzzer-no-link")
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+  add_test(NAME ${name}_test COMMAND ${command} ${arg_CORPUS})
+  set_tests_properties(${name}_test PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()

@@ -6,6 +6,7 @@
 #ifndef THINWIRE_CODEC_BUILTIN_CODECS_H_
 #define THINWIRE_CODEC_BUILTIN_CODECS_H_
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,6 +26,8 @@ struct CodecOptions {
   std::string name;
   std::span<const CodecSpec::Argument> arguments;
   Rounding rounding = Rounding::kNearest;
+  // The codec that an argument names; for families that take codecs as arguments.
+  std::function<Result<const Codec*>(const CodecSpec&)> find = {};
 };
 
 // RawCodec() stands in codec.h.
@@ -39,6 +42,7 @@ Result<std::unique_ptr<const Codec>> MakeMxfp6(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp4(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeNvfp4(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeRq(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeTk(const CodecOptions& options);
 
 }  // namespace thinwire
 

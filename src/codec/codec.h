@@ -123,6 +123,9 @@ class Codec {
     double overflow = std::numeric_limits<double>::infinity();
   };
   virtual ErrorBound bound() const = 0;
+  // How many of `count` elements are sent, those of largest magnitude of each chunk; the others
+  // decode to zero. All but of sparsifiers.
+  virtual size_t kept(size_t count) const { return count; }
   // Elements in a row among which scales are shared (1 where none are).
   virtual size_t block() const = 0;
 

@@ -42,6 +42,7 @@ constexpr auto kFamilies = std::to_array<Family>({
     {"rq3", CodecId::kRq3, MakeRq, 0, false, true},
     {"rq2", CodecId::kRq2, MakeRq, 0, false, true},
     {"rq1", CodecId::kRq1, MakeRq, 0, false, true},
+    {"tk", CodecId::kTk, MakeTk, 3},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
@@ -65,6 +66,10 @@ constexpr auto kSpecs = std::to_array<std::string_view>({
     "rq1",
     "rq4+unbiased",
     "rq1+unbiased",
+    "tk(1%,q4)",
+    "tk(10%,q8)",
+    "tk(100,bf16)",
+    "tk(1%,raw)",
 });
 constexpr std::string_view kDelta = "delta";
 
@@ -129,6 +134,7 @@ class Registry {
                              spec.arguments[family->arguments].position);
     }
     CodecOptions options = {.name = spec.name, .arguments = spec.arguments};
+    options.find = [this](const CodecSpec& argument) { return Resolve(argument); };
     for (const CodecSpec::Modifier& modifier : spec.modifiers) {
       TW_TRY(SetRounding(*family, modifier, &options.rounding));
     }

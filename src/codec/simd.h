@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/types.h"
+#include "codec/tk_math.h"
 
 namespace thinwire {
 
@@ -83,6 +84,12 @@ struct SimdLoops {
   void (*rq_decode)(int bits, const uint8_t* planes, size_t count, const float* flips, bool stream,
                     float* target);
   void (*rq_decode_add)(int bits, const uint8_t* planes, size_t count, const float* flips,
+  // One chunk of tk, of which k elements are kept; `hint` as FloatCodec::PieceOptions. Decoding is
+  // false, and nothing is written, where the indices aren't ascending ones below `count`.
+  void (*tk_encode)(const float* source, size_t count, size_t k, tk::Value value, uint32_t* hint,
+                    uint8_t* chunk);
+  bool (*tk_decode)(const uint8_t* chunk, size_t count, size_t k, tk::Value value, float* target);
+  bool (*tk_decode_add)(const uint8_t* chunk, size_t count, size_t k, tk::Value value,
                         float* accumulator);
 };
 

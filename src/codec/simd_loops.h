@@ -23,6 +23,7 @@
 #include "codec/simd.h"
 #include "codec/state_math.h"
 #include "codec/x3_math.h"
+#include "codec/tk_math.h"
 
 namespace thinwire {
 namespace {
@@ -157,6 +158,7 @@ inline void StreamBytes(const void* source, size_t bytes, void* target) {
 
 #include "codec/block_float_loops.h"
 #include "codec/rq_loops.h"
+#include "codec/tk_loops.h"
 
 }  // namespace
 
@@ -194,6 +196,9 @@ const SimdLoops TW_SIMD_LOOPS = {
     .rq_encode = RqEncode,
     .rq_decode = RqDecode,
     .rq_decode_add = RqDecodeAdd,
+    .tk_encode = TkEncode,
+    .tk_decode = TkDecode,
+    .tk_decode_add = TkDecodeAdd,
 };
 
 }  // namespace thinwire

@@ -38,8 +38,8 @@ class StatefulCodec final : public Codec {
   const Codec& ForSums(int ranks) const override;
   const FloatCodec* AsFloatCodec() const override { return base_.AsFloatCodec(); }
   ErrorBound bound() const override { return base_.bound(); }
+  size_t kept(size_t count) const override { return base_.kept(count); }
   size_t block() const override { return base_.block(); }
-  bool spreads_specials() const override { return base_.spreads_specials(); }
   void Encode(const void* source, DataType dtype, size_t count, std::byte* target,
               const Noise& noise) const override {
     base_.Encode(source, dtype, count, target, noise);
@@ -91,8 +91,9 @@ const Codec& StatefulCodec::ForSums(int ranks) const {
 }
 
 Status CheckStorage(const Codec& storage) {
-  const bool kept = storage.id() == CodecId::kRaw || storage.AsFloatCodec() != nullptr;
-  if (kept && storage.fixed_size() && storage.feedback() == Feedback::kNone) return {};
+  const bool whole = storage.id() == CodecId::kRaw ||
+                     (storage.AsFloatCodec() != nullptr && storage.kept(kPiece) == kPiece);
+  if (whole && storage.fixed_size() && storage.feedback() == Feedback::kNone) return {};
   return InvalidArgument("state can't be kept as '{}'; write raw (binary32), bf16 or q8",
                          storage.spec());
 }

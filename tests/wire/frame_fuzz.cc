@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What must hold for any bytes. Run by libFuzzer or by frame_fuzz_main.cc.
+// What must hold for any bytes. Run by libFuzzer or by support/fuzz_main.cc.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

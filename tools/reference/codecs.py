@@ -13,6 +13,11 @@ from fractions import Fraction
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import codec_x3
 import codec_rq
+import types
+from fractions import Fraction
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import codec_tk
 
 INF_BITS = 0x7F800000
 FLT_MAX = Fraction(2**24 - 1) * Fraction(2) ** 104
@@ -230,3 +235,4 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import codec_block_float  # noqa: E402
 
 CODECS.update(codec_block_float.CODECS)
+CODECS.update(codec_tk.codecs(types.SimpleNamespace(**globals())))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// frame_fuzz RUNS FOLDER...: as many random mutations of the files, the same in every run.
+// The main of a fuzz target that is built without libFuzzer. PROGRAM RUNS FOLDER...: as many random
+// mutations of the files, the same in every run.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -55,7 +56,7 @@ std::string Mutate(std::string bytes, const std::vector<std::string>& corpus, Ra
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: frame_fuzz RUNS FOLDER...\n");
+    std::fprintf(stderr, "usage: %s RUNS FOLDER...\n", argv[0]);
     return 2;
   }
   std::vector<std::string> corpus;
@@ -67,7 +68,7 @@ int main(int argc, char** argv) {
     }
   }
   if (corpus.empty()) {
-    std::fprintf(stderr, "frame_fuzz: no .bin files to begin with\n");
+    std::fprintf(stderr, "%s: no .bin files to begin with\n", argv[0]);
     return 1;
   }
   std::sort(corpus.begin(), corpus.end());
