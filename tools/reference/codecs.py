@@ -8,16 +8,15 @@ tools/make_golden; it shares no code with src/codec on purpose. A float is given
 
 import pathlib
 import sys
-from fractions import Fraction
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import codec_x3
-import codec_rq
 import types
 from fractions import Fraction
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import codec_tk
+import codec_block_float  # noqa: E402
+import codec_iq  # noqa: E402
+import codec_rq  # noqa: E402
+import codec_tk  # noqa: E402
+import codec_x3  # noqa: E402
 
 INF_BITS = 0x7F800000
 FLT_MAX = Fraction(2**24 - 1) * Fraction(2) ** 104
@@ -188,20 +187,6 @@ def q8_decode(data, count):
     return out
 
 
-CODECS = {
-    "raw": (raw_encode, raw_decode),
-    "bf16": (bf16_encode, bf16_decode),
-    "q8": (q8_encode, q8_decode),
-    "x3": codec_x3.CODEC,
-    **codec_rq.CODECS,
-}
-
-# Codecs with golden cases of their own, of more types than binary32.
-TYPED = {
-    "x3": codec_x3,
-}
-
-
 # ---- fp16, and narrow floats under a shared scale ----
 
 def fp16_encode(elements):
@@ -229,10 +214,22 @@ def fp16_decode(data, count):
     return out
 
 
-CODECS["fp16"] = (fp16_encode, fp16_decode)
+# ---- All of them ----
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import codec_block_float  # noqa: E402
+_SELF = types.SimpleNamespace(**globals())
+CODECS = {
+    "raw": (raw_encode, raw_decode),
+    "bf16": (bf16_encode, bf16_decode),
+    "fp16": (fp16_encode, fp16_decode),
+    "q8": (q8_encode, q8_decode),
+    **codec_iq.codecs(_SELF),
+    **codec_rq.CODECS,
+    **codec_block_float.CODECS,
+    **codec_tk.codecs(_SELF),
+    "x3": codec_x3.CODEC,
+}
 
-CODECS.update(codec_block_float.CODECS)
-CODECS.update(codec_tk.codecs(types.SimpleNamespace(**globals())))
+# Codecs with golden cases of their own, of more types than binary32.
+TYPED = {
+    "x3": codec_x3,
+}
