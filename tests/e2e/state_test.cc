@@ -444,5 +444,60 @@ TEST(DeltaTest, NotANumberIsDeliveredAndForgotten) {
   });
 }
 
+// ---- Sums of integers ----
+
+// Of the same input, every algorithm gives the same bits, and they are right.
+TEST(IntegerSumTest, EveryAlgorithmGivesTheSameBits) {
+  for (const char* codec : {"iq8", "iq4"}) {
+    std::vector<std::vector<float>> first;
+    for (const char* algorithm : {"sra", "one-shot", "ring"}) {
+      SCOPED_TRACE(algorithm);
+      const CallOptions call(fmt::format("all_reduce: {} algo={}", codec, algorithm),
+                             THINWIRE_NO_KEY);
+      std::vector<std::vector<float>> outputs(3);
+      Comms comms(3, Settings{});
+      comms.OnRanks([&](int rank, thinwireComm_t comm) {
+        auto& out = outputs[static_cast<size_t>(rank)];
+        const Status status = AllReduce(comm, Noise(static_cast<uint32_t>(rank) + 1), &out, call);
+        ASSERT_TRUE(status.ok()) << status.message();
+      });
+      EXPECT_EQ(outputs[0], outputs[1]);
+      EXPECT_EQ(outputs[0], outputs[2]);
+      if (first.empty()) first = outputs;
+      EXPECT_EQ(outputs, first);
+    }
+    std::vector<float> want(kCount);
+    for (uint32_t r = 1; r <= 3; ++r) {
+      const std::vector<float> other = Noise(r);
+      for (size_t i = 0; i < kCount; ++i) want[i] += other[i] / 3;
+    }
+    EXPECT_LT(RelativeError(want, first[0]), codec == std::string("iq8") ? 0.02 : 0.25);
+  }
+}
+
+TEST(IntegerSumTest, OtherReductionsAndRequestsWorkToo) {
+  Comms comms(3, Settings{});
+  comms.OnRanks([&](int rank, thinwireComm_t comm) {
+    CallOptions call("* >=0: iq8", THINWIRE_NO_KEY);
+    std::vector<float> all(3 * 5000), part(5000), reduced(3 * 5000);
+    for (size_t i = 0; i < all.size(); ++i) all[i] = std::sin(static_cast<float>(i));
+    thinwireRequest_t scatter = nullptr, reduce = nullptr;
+    call.options.request = &scatter;
+    ASSERT_EQ(thinwireReduceScatter(all.data(), part.data(), 5000, thinwireFloat32, thinwireSum,
+                                    comm, &call.options),
+              thinwireSuccess);
+    call.options.request = &reduce;
+    ASSERT_EQ(thinwireReduce(all.data(), reduced.data(), all.size(), thinwireFloat32, thinwireAvg,
+                             1, comm, &call.options),
+              thinwireSuccess);
+    ASSERT_EQ(thinwireRequestWait(reduce), thinwireSuccess);
+    ASSERT_EQ(thinwireRequestWait(scatter), thinwireSuccess);
+    for (size_t i = 0; i < part.size(); ++i) {
+      ASSERT_NEAR(part[i], 3 * all[static_cast<size_t>(rank) * 5000 + i], 0.02);
+    }
+    for (size_t i = 0; rank == 1 && i < all.size(); ++i) ASSERT_NEAR(reduced[i], all[i], 0.005);
+  });
+}
+
 }  // namespace
 }  // namespace thinwire
