@@ -28,29 +28,94 @@ float Dot(const float* a, const float* b, size_t count) {
   return sum;
 }
 
-void Relu(std::vector<float>* values) {
-  for (float& value : *values) value = std::max(value, 0.0f);
-}
-
-void Softmax(std::vector<float>* values) {
-  const float largest = *std::max_element(values->begin(), values->end());
+void Softmax(std::span<float> values) {
+  const float largest = *std::max_element(values.begin(), values.end());
   float sum = 0;
-  for (float& value : *values) {
+  for (float& value : values) {
     value = std::exp(value - largest);
     sum += value;
   }
-  for (float& value : *values) value /= sum;
+  for (float& value : values) value /= sum;
 }
 
 }  // namespace
 
-Model::Model(size_t context, size_t vocabulary, size_t hidden)
+HiddenLayer::HiddenLayer(size_t context, size_t vocabulary, size_t width)
     : context_(context),
       vocabulary_(vocabulary),
-      hidden_(hidden),
-      hidden_bias_(context * vocabulary * hidden),
-      weights_(hidden_bias_ + hidden),
-      output_bias_(weights_ + vocabulary * hidden) {}
+      width_(width),
+      bias_(context * vocabulary * width) {}
+
+void HiddenLayer::Forward(std::span<const float> parameters, const Batch& batch,
+                          std::span<float> hidden) const {
+  for (size_t i = 0; i < batch.size; ++i) {
+    const std::span<float> values = hidden.subspan(i * width_, width_);
+    std::ranges::copy(parameters.subspan(bias_, width_), values.begin());
+    for (size_t j = 0; j < context_; ++j) {
+      const uint8_t c = batch.contexts[i * context_ + j];
+      AddScaled(1, parameters.data() + TableRow(j, c), values.data(), width_);
+    }
+    for (float& value : values) value = std::max(value, 0.0f);
+  }
+}
+
+void HiddenLayer::Backward(const Batch& batch, std::span<const float> hidden,
+                           std::span<const float> d_hidden, std::span<float> gradient) const {
+  std::ranges::fill(gradient, 0.0f);
+  std::vector<float> d_sum(width_);
+  for (size_t i = 0; i < batch.size; ++i) {
+    for (size_t h = 0; h < width_; ++h) {
+      d_sum[h] = hidden[i * width_ + h] > 0 ? d_hidden[i * width_ + h] : 0;
+    }
+    AddScaled(1, d_sum.data(), gradient.data() + bias_, width_);
+    for (size_t j = 0; j < context_; ++j) {
+      const uint8_t c = batch.contexts[i * context_ + j];
+      AddScaled(1, d_sum.data(), gradient.data() + TableRow(j, c), width_);
+    }
+  }
+}
+
+OutputLayer::OutputLayer(size_t vocabulary, size_t width)
+    : vocabulary_(vocabulary), width_(width), bias_(vocabulary * width) {}
+
+double OutputLayer::Forward(std::span<const float> parameters, const Batch& batch,
+                            std::span<const float> hidden, std::span<float> probabilities) const {
+  double sum = 0;
+  for (size_t i = 0; i < batch.size; ++i) {
+    const std::span<float> values = probabilities.subspan(i * vocabulary_, vocabulary_);
+    for (size_t v = 0; v < vocabulary_; ++v) {
+      values[v] = parameters[bias_ + v] +
+                  Dot(parameters.data() + v * width_, hidden.data() + i * width_, width_);
+    }
+    Softmax(values);
+    sum -= std::log(std::max(values[batch.targets[i]], 1e-30f));
+  }
+  return sum / static_cast<double>(batch.size);
+}
+
+void OutputLayer::Backward(std::span<const float> parameters, const Batch& batch,
+                           std::span<const float> hidden, std::span<const float> probabilities,
+                           std::span<float> gradient, std::span<float> d_hidden) const {
+  std::ranges::fill(gradient, 0.0f);
+  std::ranges::fill(d_hidden, 0.0f);
+  for (size_t i = 0; i < batch.size; ++i) {
+    for (size_t v = 0; v < vocabulary_; ++v) {
+      const float target = v == batch.targets[i] ? 1.0f : 0.0f;
+      const float d_logit =
+          (probabilities[i * vocabulary_ + v] - target) / static_cast<float>(batch.size);
+      gradient[bias_ + v] += d_logit;
+      AddScaled(d_logit, hidden.data() + i * width_, gradient.data() + v * width_, width_);
+      AddScaled(d_logit, parameters.data() + v * width_, d_hidden.data() + i * width_, width_);
+    }
+  }
+}
+
+Model::Model(size_t context, size_t vocabulary, size_t width)
+    : context_(context),
+      vocabulary_(vocabulary),
+      width_(width),
+      hidden_layer_(context, vocabulary, width),
+      output_layer_(vocabulary, width) {}
 
 std::vector<float> Model::InitialParameters(uint64_t seed) const {
   std::vector<float> parameters(parameter_count(), 0.0f);
@@ -61,69 +126,37 @@ std::vector<float> Model::InitialParameters(uint64_t seed) const {
   };
   // k rows add up in the hidden layer, and about half of it is above zero.
   const float table_scale = 1 / std::sqrt(static_cast<float>(context_));
-  const float weight_scale = 1 / std::sqrt(static_cast<float>(hidden_));
-  for (size_t i = 0; i < hidden_bias_; ++i) parameters[i] = table_scale * draw();
-  for (size_t i = weights_; i < output_bias_; ++i) parameters[i] = weight_scale * draw();
+  const float weight_scale = 1 / std::sqrt(static_cast<float>(width_));
+  const size_t weights = hidden_layer_.parameter_count();
+  for (size_t i = 0; i < weights - width_; ++i) parameters[i] = table_scale * draw();
+  for (size_t i = 0; i < vocabulary_ * width_; ++i) parameters[weights + i] = weight_scale * draw();
   return parameters;
 }
 
-double Model::Forward(const float* parameters, const Batch& batch, size_t i,
-                      Activations* out) const {
-  const float* const hidden_bias = parameters + hidden_bias_;
-  out->hidden.assign(hidden_bias, hidden_bias + hidden_);
-  for (size_t j = 0; j < context_; ++j) {
-    const uint8_t c = batch.contexts[i * context_ + j];
-    AddScaled(1, parameters + TableRow(j, c), out->hidden.data(), hidden_);
-  }
-  Relu(&out->hidden);
-
-  out->probabilities.resize(vocabulary_);
-  for (size_t v = 0; v < vocabulary_; ++v) {
-    out->probabilities[v] = parameters[output_bias_ + v] +
-                            Dot(parameters + weights_ + v * hidden_, out->hidden.data(), hidden_);
-  }
-  Softmax(&out->probabilities);
-  return -std::log(std::max(out->probabilities[batch.targets[i]], 1e-30f));
-}
-
-void Model::Backward(const float* parameters, const Batch& batch, size_t i,
-                     const Activations& activations, float* gradient) const {
-  std::vector<float> d_hidden(hidden_, 0.0f);
-  for (size_t v = 0; v < vocabulary_; ++v) {
-    const float target = v == batch.targets[i] ? 1.0f : 0.0f;
-    const float d_logit = (activations.probabilities[v] - target) / static_cast<float>(batch.size);
-    const size_t row = weights_ + v * hidden_;
-    gradient[output_bias_ + v] += d_logit;
-    AddScaled(d_logit, activations.hidden.data(), gradient + row, hidden_);
-    AddScaled(d_logit, parameters + row, d_hidden.data(), hidden_);
-  }
-  for (size_t h = 0; h < hidden_; ++h) {
-    if (activations.hidden[h] <= 0) d_hidden[h] = 0;
-  }
-  AddScaled(1, d_hidden.data(), gradient + hidden_bias_, hidden_);
-  for (size_t j = 0; j < context_; ++j) {
-    const uint8_t c = batch.contexts[i * context_ + j];
-    AddScaled(1, d_hidden.data(), gradient + TableRow(j, c), hidden_);
-  }
+Model::Activations Model::ActivationsOf(size_t batch_size) const {
+  return {.hidden = std::vector<float>(batch_size * width_),
+          .d_hidden = std::vector<float>(batch_size * width_),
+          .probabilities = std::vector<float>(batch_size * vocabulary_)};
 }
 
 double Model::Loss(std::span<const float> parameters, const Batch& batch) const {
-  Activations activations;
-  double sum = 0;
-  for (size_t i = 0; i < batch.size; ++i) sum += Forward(parameters.data(), batch, i, &activations);
-  return sum / static_cast<double>(batch.size);
+  Activations activations = ActivationsOf(batch.size);
+  hidden_layer_.Forward(parameters, batch, activations.hidden);
+  return output_layer_.Forward(parameters.subspan(hidden_layer_.parameter_count()), batch,
+                               activations.hidden, activations.probabilities);
 }
 
 double Model::LossAndGradient(std::span<const float> parameters, const Batch& batch,
-                              std::span<float> gradient) const {
-  std::fill(gradient.begin(), gradient.end(), 0.0f);
-  Activations activations;
-  double sum = 0;
-  for (size_t i = 0; i < batch.size; ++i) {
-    sum += Forward(parameters.data(), batch, i, &activations);
-    Backward(parameters.data(), batch, i, activations, gradient.data());
-  }
-  return sum / static_cast<double>(batch.size);
+                              std::span<float> gradient, Activations* activations) const {
+  const size_t border = hidden_layer_.parameter_count();
+  const auto output_parameters = parameters.subspan(border);
+  hidden_layer_.Forward(parameters, batch, activations->hidden);
+  const double loss = output_layer_.Forward(output_parameters, batch, activations->hidden,
+                                            activations->probabilities);
+  output_layer_.Backward(output_parameters, batch, activations->hidden, activations->probabilities,
+                         gradient.subspan(border), activations->d_hidden);
+  hidden_layer_.Backward(batch, activations->hidden, activations->d_hidden, gradient.first(border));
+  return loss;
 }
 
 }  // namespace train_text

@@ -158,6 +158,29 @@ class TrainTextTest(unittest.TestCase):
             processes = self.train(start, "--policy", policy, THINWIRE_TRANSPORT="ucx")
             self.assertEqual(threads["parameter_hash"], processes["parameter_hash"])
 
+    def test_captured_tensors_are_those_of_steps_1_and_10_and_the_last(self):
+        folder = self.folder / "capture"
+        folder.mkdir()
+        results = self.train_threads("--capture", folder)
+        sizes = {"gradient": results["parameters"], "hidden": 16 * 128}
+        expected = {f"{name}-{step}.f32": 4 * size for name, size in sizes.items()
+                    for step in (1, 10, 60)}
+        self.assertEqual({file.name: file.stat().st_size for file in folder.iterdir()}, expected)
+
+    def test_sgd_learns_from_fixed_samples(self):
+        results = self.train(run, "--ranks", 2, "--optimizer", "sgd", "--lr", 0.1, "--lr-decay", 0.1,
+                             "--momentum", 0.9, "--samples", 64, THINWIRE_TRANSPORT="loopback")
+        self.assertLess(results["loss_last"], 0.6 * results["loss_first"])
+
+    def test_flags_that_make_no_sense_together_are_told(self):
+        for flags, reason in ((("--mode", "pipeline", "--ranks", 3), "start 2 ranks, not 3"),
+                              (("--mode", "pipeline", "--policy", "q8"), "--forward and --backward"),
+                              (("--forward", "q8"), "belong to --mode pipeline"),
+                              (("--samples", 100, "--batch", 16), "100 is no multiple"),
+                              (("--epochs", 2), "needs --samples")):
+            with self.subTest(flags=flags), self.assertRaisesRegex(AssertionError, reason):
+                run(self.PROGRAM, "--text", self.text, *flags, THINWIRE_TRANSPORT="loopback")
+
     def test_a_ring_forwards_chunks_larger_than_a_window(self):
         results = self.train(run, "--ranks", 3, "--steps", 1, "--batch", 1, "--hidden", 32000,
                              "--policy", "algo=ring", THINWIRE_TRANSPORT="loopback",
