@@ -254,8 +254,7 @@ void BlockFloatEncode(const float* source, size_t count, bool stream, uint8_t* c
   if (!stream || !IsStreamable(chunk)) return BlockFloatEncodeChunk<L>(source, count, chunk);
   alignas(64) uint8_t built[L::ChunkBytes(block_float::kChunk)];
   BlockFloatEncodeChunk<L>(source, count, built);
-  StreamBytes(built, L::ChunkBytes(count), chunk);
-  StreamFence();
+  StreamOut(built, L::ChunkBytes(count), chunk);
 }
 
 // ---- Decode ----
@@ -318,7 +317,7 @@ void BlockFloatDecodeChunk(const uint8_t* __restrict chunk, size_t count,
     if constexpr (kStore == BlockFloatStore::kStream) {
       alignas(64) float values[L::kBlock];
       DecodeBlock<L, BlockFloatStore::kPlain>(codes + from, steps[b], values);
-      StreamBytes(values, sizeof(values), target + from);
+      StreamOut(values, sizeof(values), target + from);
     } else {
       DecodeBlock<L, kStore>(codes + from, steps[b], target + from);
     }
@@ -334,7 +333,6 @@ void BlockFloatDecode(const uint8_t* chunk, size_t count, bool stream, float* ta
     return BlockFloatDecodeChunk<L, BlockFloatStore::kPlain>(chunk, count, target);
   }
   BlockFloatDecodeChunk<L, BlockFloatStore::kStream>(chunk, count, target);
-  StreamFence();
 }
 
 template <typename L>

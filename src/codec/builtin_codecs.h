@@ -32,17 +32,18 @@ struct CodecOptions {
 
 // RawCodec() stands in codec.h.
 Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions& options);
-Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
-Result<std::unique_ptr<const Codec>> MakeIq(const CodecOptions& options);
-Result<std::unique_ptr<const Codec>> MakeX3(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeFp16(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeQ4(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeRq(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeTk(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeIq(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeFp8(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp8(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp6(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeMxfp4(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeNvfp4(const CodecOptions& options);
-Result<std::unique_ptr<const Codec>> MakeRq(const CodecOptions& options);
-Result<std::unique_ptr<const Codec>> MakeTk(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeX3(const CodecOptions& options);
 
 }  // namespace thinwire
 

@@ -26,8 +26,10 @@ void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::b
     const size_t size = std::min(kPiece, count - from);
     const float* const x = LoadFloats(At(source, dtype, from), dtype, size, wide.data);
     options.noise.first = noise.first + from;
+    options.more = x != wide.data && from + size < count;
     EncodePiece(x, size, options, target);
   }
+  if (options.stream) StreamFence();
 }
 
 Status FloatCodec::Decode(std::span<const std::byte> source, DataType dtype, size_t count,
@@ -46,6 +48,7 @@ Status FloatCodec::Decode(std::span<const std::byte> source, DataType dtype, siz
     TW_TRY(DecodePiece(bytes, size, stream, values));
     if (!direct) StoreFloats(wide.data, dtype, size, to);
   }
+  if (stream) StreamFence();
   return {};
 }
 

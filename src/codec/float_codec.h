@@ -37,8 +37,11 @@ class FloatCodec : public Codec {
   // Floats are aligned to 64 bytes or stand in the caller's array of floats; bytes are not aligned.
   // REQUIRES: a FloatEnvironment.
   struct PieceOptions {
-    // The run is larger than the caches; stores past them are better.
+    // The run is larger than the caches; stores past them are better. Who asks for them calls
+    // StreamFence (pieces.h) after the run.
     bool stream = false;
+    // Behind `source` stands what the next piece takes: worth fetching ahead.
+    bool more = false;
     Noise noise = {};
     // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
     // Never changes a byte.

@@ -16,8 +16,6 @@ void IqSteps(const float* x, size_t count, uint16_t* steps) {
     steps[from / iq::kBlock] = iq::StepOf<F>(largest);
   }
 }
-void Iq8Steps(const float* x, size_t count, uint16_t* steps) { IqSteps<q::Q8>(x, count, steps); }
-void Iq4Steps(const float* x, size_t count, uint16_t* steps) { IqSteps<q::Q4>(x, count, steps); }
 
 // A plane of kBits of each code, from bit `shift` on: byte i holds those of elements i + k * bytes.
 template <int kBits>

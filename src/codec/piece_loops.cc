@@ -35,6 +35,10 @@ PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, con
   options_.hint = &hint_;
 }
 
+PieceEncoder::~PieceEncoder() {
+  if (options_.stream || stream_state_) StreamFence();
+}
+
 Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
   std::byte* const target = target_ + codec_.Offset(from);
   options_.noise = {noise_.key, noise_.first + from};
@@ -69,7 +73,7 @@ Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
 void PieceEncoder::StoreState(const float* values, size_t from, size_t size) const {
   std::byte* const after = state_.after + storage_.Offset(from);
   if (stream_state_ && reinterpret_cast<uintptr_t>(after) % 16 == 0) {
-    return Simd().copy_past_caches(values, size, reinterpret_cast<float*>(after));
+    return Simd().stream_out(values, size * sizeof(float), after);
   }
   storage_.Encode(values, size, {}, after);
 }

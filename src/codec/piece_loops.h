@@ -43,6 +43,9 @@ class PieceEncoder {
   // REQUIRES: `codec` codes binary32: a FloatCodec or, of floating `dtype`, raw.
   PieceEncoder(const Codec& codec, DataType dtype, size_t count, const Noise& noise,
                const StateSpan& state, const uint16_t* steps, std::byte* target);
+  ~PieceEncoder();
+  PieceEncoder(const PieceEncoder&) = delete;
+  PieceEncoder& operator=(const PieceEncoder&) = delete;
 
   // x: the elements from `from` on, in binary32.
   Status Encode(const float* x, size_t from, size_t size);

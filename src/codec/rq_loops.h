@@ -321,7 +321,6 @@ void RqDecode(int bits, const uint8_t* chunk, size_t count, const float* flips, 
     return RqDecodeWhole<RqStore::kPlain>(bits, chunk, flips, target);
   }
   RqDecodeWhole<RqStore::kStream>(bits, chunk, flips, target);
-  StreamFence();
 }
 void RqDecodeAdd(int bits, const uint8_t* chunk, size_t count, const float* flips,
                  float* accumulator) {

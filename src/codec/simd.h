@@ -19,12 +19,24 @@ namespace thinwire {
 // and a piece in binary32 stays in the first cache.
 inline constexpr size_t kPiece = 4096;
 
-// One chunk of a codec of narrow floats under a shared scale (block_float_math.h). `stream` asks for
-// stores past the caches, where the target is aligned to 16 bytes.
+// One chunk of a codec of narrow floats under a shared scale (block_float_math.h). `stream` asks
+// for stores past the caches, where the target is aligned to 16 bytes.
 struct BlockFloatLoops {
   void (*encode)(const float* source, size_t count, bool stream, uint8_t* chunk);
   void (*decode)(const uint8_t* chunk, size_t count, bool stream, float* target);
   void (*decode_add)(const uint8_t* chunk, size_t count, float* accumulator);
+};
+
+// A chunk of q8 or q4 whose head was parsed.
+struct QChunk {
+  const uint8_t* bytes = nullptr;
+  uint32_t top = 0;
+  bool guarded = false;
+};
+// Stochastic rounding of a chunk: the key and the number of its first element (codec.h, Noise).
+struct QNoise {
+  uint64_t key = 0;
+  uint64_t first = 0;
 };
 
 struct SimdLoops {
@@ -35,14 +47,8 @@ struct SimdLoops {
   void (*narrow)(DataType dtype, const float* source, size_t count, void* target);
   // accumulator[i] += source[i]
   void (*add)(const float* source, size_t count, float* accumulator);
-  void (*copy_past_caches)(const float* source, size_t count, float* target);  // 16-byte aligned
-
-  // One chunk of iq8 or iq4, of codes in +-offset.
-  void (*iq8_steps)(const float* x, size_t count, uint16_t* steps);
-  void (*iq4_steps)(const float* x, size_t count, uint16_t* steps);
-  void (*iq_encode)(const float* source, size_t count, const uint16_t* steps, uint32_t offset,
-                    int width, uint8_t* chunk);
-  void (*iq_decode)(const uint8_t* chunk, size_t count, uint32_t offset, int width, float* target);
+  // A copy past the caches, to a target aligned to 16 bytes; StreamFence (pieces.h) comes after.
+  void (*stream_out)(const void* source, size_t bytes, void* target);
 
   // The state of codecs (passes.h): t = x + e; e' = t - y; t = x - m; m' = m + y.
   void (*with_residual)(const float* x, const float* residual, size_t count, float* t);
@@ -52,22 +58,44 @@ struct SimdLoops {
 
   void (*bf16_encode)(const float* source, size_t count, void* target);
   void (*bf16_decode_add)(const void* source, size_t count, float* accumulator);
+  void (*fp16_decode_add)(const void* source, size_t count, float* accumulator);
 
-  // One chunk of q8; its head was parsed to (top, guarded). `stream` asks for stores past the
-  // caches, where the target is aligned to 16 bytes.
-  void (*q8_encode)(const float* source, size_t count, bool stream, uint8_t* chunk);
-  void (*q8_decode)(const uint8_t* chunk, uint32_t top, bool guarded, bool stream, size_t count,
+  // The codecs q8 and q4, a chunk at a time.
+  struct Q {
+    // `stream` asks for stores past the caches, where the target is aligned to 16 bytes; `more`
+    // says that the run goes on behind these elements. `noise`: null to round to nearest.
+    void (*encode)(const float* source, size_t count, bool stream, bool more, const QNoise* noise,
+                   uint8_t* chunk);
+    void (*decode)(const QChunk& chunk, bool stream, size_t count, float* target);
+    // sums += each chunk decoded, in turn.
+    void (*decode_add)(const QChunk* chunks, size_t number, size_t count, float* sums);
+  };
+  Q q8;
+  Q q4;
+
+  // One chunk of rq4 .. rq1, its planes without the head (rq_math.h). `flips` are 256 factors of
+  // +-2^-8, one a row.
+  void (*rq_encode)(int bits, bool unbiased, const float* source, size_t count, const float* flips,
+                    uint8_t* planes);
+  void (*rq_decode)(int bits, const uint8_t* planes, size_t count, const float* flips, bool stream,
                     float* target);
-  void (*q8_decode_add)(const uint8_t* chunk, uint32_t top, bool guarded, size_t count,
+  void (*rq_decode_add)(int bits, const uint8_t* planes, size_t count, const float* flips,
                         float* accumulator);
 
-  // One chunk of x3, of binary32 (`wide`) or bfloat16, at any address. Encoding returns the bytes
-  // it took, at most those of the elements; decoding whether `bytes` is what the codes ask for.
-  // REQUIRES: bytes >= x3::FixedBytes, and not the raw size.
-  size_t (*x3_encode)(const void* source, bool wide, size_t count, bool stream, uint8_t* chunk);
-  bool (*x3_decode)(const uint8_t* chunk, size_t bytes, bool wide, size_t count, bool stream,
-                    void* target);
-  void (*fp16_decode_add)(const void* source, size_t count, float* accumulator);
+  // One chunk of tk, of which k elements are kept; `hint` as FloatCodec::PieceOptions. Decoding
+  // is false, and nothing is written, where the indices aren't ascending ones below `count`.
+  void (*tk_encode)(const float* source, size_t count, size_t k, tk::Value value, uint32_t* hint,
+                    uint8_t* chunk);
+  bool (*tk_decode)(const uint8_t* chunk, size_t count, size_t k, tk::Value value, float* target);
+  bool (*tk_decode_add)(const uint8_t* chunk, size_t count, size_t k, tk::Value value,
+                        float* accumulator);
+
+  // The steps that blocks of iq8 or iq4 need; one chunk of either, of codes in +-offset.
+  void (*iq8_steps)(const float* x, size_t count, uint16_t* steps);
+  void (*iq4_steps)(const float* x, size_t count, uint16_t* steps);
+  void (*iq_encode)(const float* source, size_t count, const uint16_t* steps, uint32_t offset,
+                    int width, uint8_t* chunk);
+  void (*iq_decode)(const uint8_t* chunk, size_t count, uint32_t offset, int width, float* target);
 
   BlockFloatLoops fp8_e4m3;
   BlockFloatLoops fp8_e5m2;
@@ -77,20 +105,13 @@ struct SimdLoops {
   BlockFloatLoops mxfp6_e3m2;
   BlockFloatLoops mxfp4;
   BlockFloatLoops nvfp4;
-  // One chunk of rq4 .. rq1, its planes without the head (rq_math.h). `flips` are 256 factors of
-  // +-2^-8, one a row.
-  void (*rq_encode)(int bits, bool unbiased, const float* source, size_t count, const float* flips,
-                    uint8_t* planes);
-  void (*rq_decode)(int bits, const uint8_t* planes, size_t count, const float* flips, bool stream,
-                    float* target);
-  void (*rq_decode_add)(int bits, const uint8_t* planes, size_t count, const float* flips,
-  // One chunk of tk, of which k elements are kept; `hint` as FloatCodec::PieceOptions. Decoding is
-  // false, and nothing is written, where the indices aren't ascending ones below `count`.
-  void (*tk_encode)(const float* source, size_t count, size_t k, tk::Value value, uint32_t* hint,
-                    uint8_t* chunk);
-  bool (*tk_decode)(const uint8_t* chunk, size_t count, size_t k, tk::Value value, float* target);
-  bool (*tk_decode_add)(const uint8_t* chunk, size_t count, size_t k, tk::Value value,
-                        float* accumulator);
+
+  // One chunk of x3, of binary32 (`wide`) or bfloat16, at any address. Encoding returns the bytes
+  // it took, at most those of the elements; decoding whether `bytes` is what the codes ask for.
+  // REQUIRES: bytes >= x3::FixedBytes, and not the raw size.
+  size_t (*x3_encode)(const void* source, bool wide, size_t count, bool stream, uint8_t* chunk);
+  bool (*x3_decode)(const uint8_t* chunk, size_t bytes, bool wide, size_t count, bool stream,
+                    void* target);
 };
 
 // The loops in use: the widest the machine runs, unless a test forced others.

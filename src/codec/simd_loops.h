@@ -18,12 +18,13 @@
 #include "codec/block_float_math.h"
 #include "codec/float_formats.h"
 #include "codec/iq_math.h"
-#include "codec/q8_math.h"
+#include "codec/philox.h"
+#include "codec/q_math.h"
 #include "codec/rq_math.h"
 #include "codec/simd.h"
 #include "codec/state_math.h"
-#include "codec/x3_math.h"
 #include "codec/tk_math.h"
+#include "codec/x3_math.h"
 
 namespace thinwire {
 namespace {
@@ -101,64 +102,63 @@ void AdvanceReference(const float* reference, const float* y, size_t count, floa
   for (size_t i = 0; i < count; ++i) next[i] = state::Advanced(reference[i], y[i]);
 }
 
-#include "codec/iq_loops.h"
-
 // ---- Stores past the caches ----
 
-// Streaming stores take 16 aligned bytes, and stay unordered until a fence.
 inline bool IsStreamable(const void* target) {
   return reinterpret_cast<uintptr_t>(target) % 16 == 0;
 }
-inline void StreamFence() {
+
+// Copies `bytes` from an array in the first cache past the caches to `target`, which is aligned to
+// 16 bytes. At one go and by whole lines where it can: lines stored in parts, with work in between,
+// reach memory in parts. `bytes` of the last 16 may be fewer. The caller fences (pieces.h).
+inline void StreamOut(const void* source, size_t bytes, void* target) {
 #if defined(__SSE2__)
-  _mm_sfence();
+  const auto* from = static_cast<const char*>(source);
+  auto* to = static_cast<char*>(target);
+  const char* const end = to + bytes;
+  const auto part = [&] {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    to += 16;
+    from += 16;
+  };
+  while (end - to >= 16 && reinterpret_cast<uintptr_t>(to) % 64 != 0) part();
+#if defined(__AVX512F__)
+  for (; end - to >= 64; to += 64, from += 64) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
+  }
+#elif defined(__AVX2__)
+  for (; end - to >= 32; to += 32, from += 32) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
 #endif
-}
-
-void CopyPastCaches(const float* source, size_t count, float* target) {
-  size_t i = 0;
-#if defined(__SSE2__)
-  for (; i + 4 <= count; i += 4) _mm_stream_ps(target + i, _mm_loadu_ps(source + i));
-  StreamFence();
-#endif
-  memcpy(target + i, source + i, (count - i) * sizeof(float));
-}
-
-// ---- bf16 ----
-
-void Bf16Encode(const float* source, size_t count, void* target) {
-  NarrowLoop<Bfloat16>(source, count, target);
-}
-
-void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulator) {
-  const auto* narrow = static_cast<const uint16_t*>(source);
-  for (size_t i = 0; i < count; ++i) accumulator[i] += Widen<Bfloat16>(narrow[i]);
-}
-
-#include "codec/q8_loops.h"
-#include "codec/x3_loops.h"
-
-// ---- fp16, and narrow floats under a shared scale ----
-
-void Fp16DecodeAdd(const void* source, size_t count, float* __restrict accumulator) {
-  const auto* narrow = static_cast<const uint16_t*>(source);
-  for (size_t i = 0; i < count; ++i) accumulator[i] += Widen<Half>(narrow[i]);
-}
-
-// Copies a multiple of 16 bytes past the caches; both ends are aligned to 16.
-inline void StreamBytes(const void* source, size_t bytes, void* target) {
-#if defined(__SSE2__)
-  const auto* const from = static_cast<const __m128i*>(source);
-  auto* const to = static_cast<__m128i*>(target);
-  for (size_t i = 0; i < bytes / 16; ++i) _mm_stream_si128(to + i, _mm_load_si128(from + i));
+  while (end - to >= 16) part();
+  memcpy(to, from, static_cast<size_t>(end - to));
 #else
   memcpy(target, source, bytes);
 #endif
 }
 
+// ---- bf16 and fp16 ----
+
+void Bf16Encode(const float* source, size_t count, void* target) {
+  NarrowLoop<Bfloat16>(source, count, target);
+}
+
+template <typename Format>
+void CastDecodeAdd(const void* source, size_t count, float* __restrict accumulator) {
+  const auto* narrow = static_cast<const typename Format::Bits*>(source);
+  for (size_t i = 0; i < count; ++i) accumulator[i] += Widen<Format>(narrow[i]);
+}
+
 #include "codec/block_float_loops.h"
+#include "codec/iq_loops.h"
+#include "codec/philox_loops.h"
+#include "codec/q_loops.h"
 #include "codec/rq_loops.h"
 #include "codec/tk_loops.h"
+#include "codec/x3_loops.h"
 
 }  // namespace
 
@@ -168,23 +168,26 @@ const SimdLoops TW_SIMD_LOOPS = {
     .widen = WidenAny,
     .narrow = NarrowAny,
     .add = Add,
-    .copy_past_caches = CopyPastCaches,
-    .iq8_steps = Iq8Steps,
-    .iq4_steps = Iq4Steps,
-    .iq_encode = IqEncode,
-    .iq_decode = IqDecode,
+    .stream_out = StreamOut,
     .with_residual = WithResidual,
     .residual = Residual,
     .from_reference = FromReference,
     .advance_reference = AdvanceReference,
     .bf16_encode = Bf16Encode,
-    .bf16_decode_add = Bf16DecodeAdd,
-    .q8_encode = Q8Encode,
-    .q8_decode = Q8Decode,
-    .q8_decode_add = Q8DecodeAdd,
-    .x3_encode = X3Encode,
-    .x3_decode = X3Decode,
-    .fp16_decode_add = Fp16DecodeAdd,
+    .bf16_decode_add = CastDecodeAdd<Bfloat16>,
+    .fp16_decode_add = CastDecodeAdd<Half>,
+    .q8 = kQLoops<q::Q8>,
+    .q4 = kQLoops<q::Q4>,
+    .rq_encode = RqEncode,
+    .rq_decode = RqDecode,
+    .rq_decode_add = RqDecodeAdd,
+    .tk_encode = TkEncode,
+    .tk_decode = TkDecode,
+    .tk_decode_add = TkDecodeAdd,
+    .iq8_steps = IqSteps<q::Q8>,
+    .iq4_steps = IqSteps<q::Q4>,
+    .iq_encode = IqEncode,
+    .iq_decode = IqDecode,
     .fp8_e4m3 = kBlockFloatLoops<block_float::Fp8<Float8e4m3>>,
     .fp8_e5m2 = kBlockFloatLoops<block_float::Fp8<Float8e5m2>>,
     .mxfp8_e4m3 = kBlockFloatLoops<block_float::Mx<Float8e4m3>>,
@@ -193,12 +196,8 @@ const SimdLoops TW_SIMD_LOOPS = {
     .mxfp6_e3m2 = kBlockFloatLoops<block_float::Mx<Float6e3m2>>,
     .mxfp4 = kBlockFloatLoops<block_float::Mx<Float4e2m1>>,
     .nvfp4 = kBlockFloatLoops<block_float::Nvfp4>,
-    .rq_encode = RqEncode,
-    .rq_decode = RqDecode,
-    .rq_decode_add = RqDecodeAdd,
-    .tk_encode = TkEncode,
-    .tk_decode = TkDecode,
-    .tk_decode_add = TkDecodeAdd,
+    .x3_encode = X3Encode,
+    .x3_decode = X3Decode,
 };
 
 }  // namespace thinwire

@@ -13,13 +13,13 @@
 #include <cstdint>
 
 #include "codec/host_device.h"
-#include "codec/q8_math.h"
+#include "codec/q_math.h"
 
 namespace thinwire::tk {
 
-using q8::kGuardBits;
-using q8::kInfBits;
-using q8::MagnitudeBits;
+using q::kGuardBits;
+using q::kInfBits;
+using q::MagnitudeBits;
 
 inline constexpr size_t kChunk = 4096;
 inline constexpr uint32_t kNanKey = kInfBits + 1;
@@ -71,7 +71,7 @@ TW_HOST_DEVICE constexpr float Step(uint32_t step) { return BitCast<float>(step 
 
 // round(x / step), ties to even; within +-levels, since the step was rounded up.
 TW_HOST_DEVICE constexpr int32_t Code(float x, float inverse_step) {
-  const uint32_t shifted = BitCast<uint32_t>(q8::ShiftedCode(x, inverse_step));
+  const uint32_t shifted = BitCast<uint32_t>(q::ShiftedCode(x, inverse_step));
   return static_cast<int32_t>(shifted) - 0x4b400000;
 }
 TW_HOST_DEVICE constexpr int32_t GuardedCode(float x, float inverse_step, int32_t largest) {

@@ -50,6 +50,7 @@ class X3 final : public Codec {
     for (size_t piece = 0; piece < Chunks(count); ++piece) {
       Write(At(source, dtype, piece * kPiece), dtype, count, piece, stream, target);
     }
+    if (stream) StreamFence();
   }
 
   Status Decode(std::span<const std::byte> source, DataType dtype, size_t count,
@@ -59,6 +60,7 @@ class X3 final : public Codec {
     for (size_t piece = 0; piece < Chunks(count); ++piece) {
       TW_TRY(Read(source, dtype, count, piece, stream, At(target, dtype, piece * kPiece)));
     }
+    if (stream) StreamFence();
     return {};
   }
 

@@ -12,19 +12,8 @@ struct __attribute__((packed, may_alias)) X3Unaligned {
 // target = source, past the caches where `stream` asks for it and the target allows it.
 inline __attribute__((always_inline)) void X3Copy(const void* source, size_t bytes, bool stream,
                                                   void* target) {
-  size_t done = 0;
-  (void)stream;
-#if defined(__SSE2__)
-  if (stream && IsStreamable(target)) {
-    const auto* const from = static_cast<const __m128i*>(source);
-    auto* const to = static_cast<__m128i*>(target);
-    for (; done + 16 <= bytes; done += 16) {
-      _mm_stream_si128(to + done / 16, _mm_loadu_si128(from + done / 16));
-    }
-  }
-#endif
-  memcpy(static_cast<uint8_t*>(target) + done, static_cast<const uint8_t*>(source) + done,
-         bytes - done);
+  if (stream && IsStreamable(target)) return StreamOut(source, bytes, target);
+  memcpy(target, source, bytes);
 }
 
 // ---- Escapes ----
@@ -276,7 +265,6 @@ size_t X3Encode(const void* source, bool wide, size_t count, bool stream, uint8_
       wide ? X3CodeChunk(static_cast<const X3Unaligned<uint32_t>*>(source), count, coded)
            : X3CodeChunk(static_cast<const X3Unaligned<uint16_t>*>(source), count, coded);
   bytes == 0 ? X3Copy(source, raw_bytes, stream, chunk) : X3Copy(coded, bytes, stream, chunk);
-  if (stream) StreamFence();
   return bytes == 0 ? raw_bytes : bytes;
 }
 
@@ -342,7 +330,6 @@ bool X3DecodeChunk(const uint8_t* chunk, size_t bytes, size_t count, bool stream
     X3Merge(exponents + from, chunk + parts.sign_mantissas + from, low + from, size, block);
     X3Copy(block, size * sizeof(Word), stream, static_cast<X3Unaligned<Word>*>(target) + from);
   }
-  if (stream) StreamFence();
   return true;
 }
 

@@ -247,7 +247,24 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   if (request.codec->feedback() != Feedback::kNone) {
     TW_ASSIGN(collective.state, HeldState::Acquire(*collective.plan, collective.key, store_.get()));
   }
+  if (request.codec->sums_exactly() && Reduces(call.operation) && ranks_ > 1 && call.count > 0) {
+    collective.steps = std::make_shared<AgreedSteps>(*collective.plan);
+    TW_TRY(AgreementOn(collective.steps.get()).status());
+  }
   return collective;
+}
+
+Result<Collective> Communicator::AgreementOn(AgreedSteps* steps) {
+  PlanRequest request;
+  request.operation = Operation::kAllReduce;
+  request.dtype = DataType::kBfloat16;
+  request.reduction = Reduction::kMax;
+  request.count = steps->values().size();
+  request.ranks = ranks_;
+  Collective agreement;
+  TW_ASSIGN(agreement.plan, planner_->PlanFor(request, Algorithm::kAuto, rank_));
+  agreement.input = agreement.output = steps->values().data();
+  return agreement;
 }
 
 std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& self,

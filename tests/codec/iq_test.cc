@@ -88,7 +88,8 @@ TEST_P(IqTest, SumsTravelExactly) {
     EXPECT_EQ(&codec_.ForSums(ranks), &sums);
     const size_t width = (sums.EncodedBytes(4096, kFloat) - 32) * 8 / 4096;
     const size_t bits = (codec_.EncodedBytes(4096, kFloat) - 32) * 8 / 4096;
-    EXPECT_EQ(width, bits + static_cast<size_t>(std::ceil(std::log2(ranks))));
+    EXPECT_LE(width, bits + static_cast<size_t>(std::ceil(std::log2(ranks))));
+    EXPECT_GT(width, bits);
 
     std::vector<Bytes> contributions;
     std::vector<Term> terms;
@@ -137,8 +138,8 @@ TEST_P(IqTest, TheLargestSumsAreExact) {
 
 TEST_P(IqTest, StepsTooSmallOrNoNumbersAreSafe) {
   const Floats x = test::FiniteInputs(kCount)[7].second;
-  for (const uint16_t step : {0x0000, 0x0080, 0x3f80, 0x7f80, 0x7fc0, 0x8000, 0xffff}) {
-    const std::vector<uint16_t> steps(kCount / kStepElements + 1, step);
+  for (const int step : {0x0000, 0x0080, 0x3f80, 0x7f80, 0x7fc0, 0x8000, 0xffff}) {
+    const std::vector<uint16_t> steps(kCount / kStepElements + 1, static_cast<uint16_t>(step));
     Floats y(kCount);
     ASSERT_TRUE(codec_.Decode(Encoded(x, steps), kFloat, kCount, y.data()).ok());
     for (const float value : y) {

@@ -90,7 +90,7 @@ TEST(RegistryTest, EveryFamilyHasASpec) {
 TEST(RegistryTest, UnknownNamesGetASuggestionAndTheList) {
   const std::string message = FindCodec("q9").status().message();
   EXPECT_THAT(message, HasSubstr("did you mean 'q8'?"));
-  EXPECT_THAT(message, HasSubstr("raw, bf16, q8"));
+  EXPECT_THAT(message, HasSubstr("raw, bf16, fp16, q8"));
   EXPECT_THAT(FindCodec("bfloat16").status().message(), HasSubstr("did you mean 'bf16'?"));
 }
 
