@@ -26,10 +26,11 @@ add_library(thinwire_options INTERFACE)
 target_compile_options(thinwire_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow
   $<$<COMPILE_LANGUAGE:CXX>:-Wconversion>
-  $<$<BOOL:${THINWIRE_WERROR}>:-Werror>
-  # GCC 12 warns of its own variant and shared_ptr once they are instrumented.
-  $<$<BOOL:${THINWIRE_SANITIZE}>:-Wno-maybe-uninitialized>)
+  $<$<BOOL:${THINWIRE_WERROR}>:-Werror>)
 if(THINWIRE_SANITIZE)
+  # GCC 12 warns of its own variant and shared_ptr once they are instrumented.
+  target_compile_options(thinwire_options INTERFACE
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   add_compile_options(-fsanitize=${THINWIRE_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${THINWIRE_SANITIZE})
 endif()

@@ -6,9 +6,8 @@
 // the list is, never what is chosen.
 
 constexpr size_t kTkWordBits = 64;
-constexpr size_t kTkGroups = 256;
-// Up to this many kept, the maxima of kTkGroups groups tell a good threshold.
-constexpr size_t kTkMostByGroups = kTkGroups / 2;
+constexpr size_t kTkProbes = 256;
+constexpr size_t kTkMostByGroups = kTkProbes / 2;
 constexpr size_t kTkChunksAhead = 3;
 
 // Room for all elements, and for what is written before it is known to be one too many.
@@ -141,42 +140,62 @@ inline size_t TkCountReaching(const float* __restrict x, size_t count, uint32_t 
   return reaching;
 }
 
-// A key that at least k elements of a whole chunk reach, and few more: groups whose maxima reach it
-// have one each. 0 where fewer than k groups have anything but zeros.
-uint32_t TkThresholdByGroups(const float* __restrict x, size_t k) {
-  uint32_t maxima[kTkGroups] = {};
-  for (size_t from = 0; from < tk::kChunk; from += kTkGroups) {
-    for (size_t i = 0; i < kTkGroups; ++i) {
+// The least key that `rank` of kTkProbes keys reach, or that hardly more reach; clamps the keys.
+uint32_t TkRanked(size_t rank, uint32_t* keys) {
+  uint32_t least = tk::kNanKey, largest = 0;
+  for (size_t i = 0; i < kTkProbes; ++i) {
+    keys[i] = keys[i] < tk::kNanKey ? keys[i] : tk::kNanKey;
+    least = least < keys[i] ? least : keys[i];
+    largest = largest < keys[i] ? keys[i] : largest;
+  }
+  TkBracket bracket = {.low = least, .high = largest + 1, .at_low = kTkProbes};
+  TkNarrow(rank, rank + rank / 8, &bracket,
+           [&](uint32_t key) { return TkCountReaching(keys, kTkProbes, key); });
+  return bracket.low;
+}
+
+// A key that k elements of a whole chunk reach, and few more. Few are known from the maxima of
+// groups, which reach it for certain, as one of each; many from a sample, most probably.
+uint32_t TkProbe(const float* __restrict x, size_t k) {
+  constexpr size_t kShare = tk::kChunk / kTkProbes;
+  uint32_t keys[kTkProbes] = {};
+  if (k > kTkMostByGroups) {
+    for (size_t i = 0; i < kTkProbes; ++i) keys[i] = tk::MagnitudeBits(x[i * kShare]);
+    return TkRanked(k / kShare + k / (4 * kShare) + 6, keys);
+  }
+  for (size_t from = 0; from < tk::kChunk; from += kTkProbes) {
+    for (size_t i = 0; i < kTkProbes; ++i) {
       const uint32_t key = tk::MagnitudeBits(x[from + i]);
-      maxima[i] = maxima[i] < key ? key : maxima[i];
+      keys[i] = keys[i] < key ? key : keys[i];
     }
   }
-  uint32_t least = tk::kNanKey, largest = 0;
-  for (size_t i = 0; i < kTkGroups; ++i) {
-    maxima[i] = maxima[i] < tk::kNanKey ? maxima[i] : tk::kNanKey;
-    least = least < maxima[i] ? least : maxima[i];
-    largest = largest < maxima[i] ? maxima[i] : largest;
+  return TkRanked(k, keys);
+}
+
+// Narrows a bracket that begins at `guess`, often the k-th key itself where many are equal, to a
+// threshold that `most` elements reach, or else to the one above the k-th key.
+uint32_t TkSearch(const float* x, size_t count, size_t k, size_t most, uint32_t guess) {
+  const auto reaching = [&](uint32_t key) { return TkCountReaching(x, count, key); };
+  TkBracket bracket = {.low = 1, .at_low = reaching(1)};
+  if (bracket.at_low < k) return 1;
+  for (const uint32_t key : {guess, guess + 1}) {
+    if (key <= bracket.low || key >= bracket.high) continue;
+    const size_t at_key = reaching(key);
+    (at_key >= k ? bracket.low : bracket.high) = key;
+    (at_key >= k ? bracket.at_low : bracket.at_high) = at_key;
   }
-  TkBracket bracket = {.low = least, .high = largest + 1, .at_low = kTkGroups};
-  TkNarrow(k, k + k / 8, &bracket,
-           [&](uint32_t key) { return TkCountReaching(maxima, kTkGroups, key); });
-  return bracket.low;
+  TkNarrow(k, most, &bracket, reaching);
+  return bracket.at_low > most ? bracket.high : bracket.low;
 }
 
 // Lists at least k elements, or else all above the k-th key. Returns the threshold.
 uint32_t TkCollectAnew(const float* x, size_t count, size_t padded, size_t k, size_t most,
                        TkList* list) {
-  if (count == tk::kChunk && k <= kTkMostByGroups) {
-    const uint32_t found = TkThresholdByGroups(x, k);
-    const uint32_t threshold = found < 1 ? 1 : found;
-    if (TkCollect(x, padded, threshold, most, list)) return threshold;
-  }
-  TkBracket bracket = {.low = 1, .at_low = TkCountReaching(x, count, 1)};
-  uint32_t threshold = 1;
-  if (bracket.at_low >= k) {
-    TkNarrow(k, most, &bracket, [&](uint32_t key) { return TkCountReaching(x, count, key); });
-    threshold = bracket.at_low > most ? bracket.high : bracket.low;
-  }
+  uint32_t threshold = count == tk::kChunk ? TkProbe(x, k) : 1;
+  threshold = threshold < 1 ? 1 : threshold;
+  const bool listed = TkCollect(x, padded, threshold, most, list);
+  if (listed && (list->size >= k || threshold == 1)) return threshold;
+  threshold = TkSearch(x, count, k, most, threshold);
   TkCollect(x, padded, threshold, padded, list);
   return threshold;
 }
