@@ -77,28 +77,16 @@ constexpr RqLevelTable RqLevelsOf(const rq::Table& table) {
 }
 template <int kBits>
 struct RqTables {
-  static constexpr rq::Table kTable = rq::TableOf(kBits);
-  alignas(64) static constexpr auto kRuns = RqRunsOf<int32_t>(kTable);
-  alignas(16) static constexpr auto kByteRuns = RqRunsOf<uint8_t>(kTable);
-  alignas(64) static constexpr auto kLevels = RqLevelsOf(kTable);
+  alignas(64) static constexpr auto kRuns = RqRunsOf<int32_t>(rq::TableOf(kBits));
+  alignas(16) static constexpr auto kByteRuns = RqRunsOf<uint8_t>(rq::TableOf(kBits));
+  alignas(64) static constexpr auto kLevels = RqLevelsOf(rq::TableOf(kBits));
 };
 
-// The cells of grid points, which rq::OnGrid gave, and their levels.
-template <int kBits>
-TW_RQ RqI RqCell(RqF on_grid, RqF* level) {
-  using Tables = RqTables<kBits>;
-  const RqI w = (RqI)on_grid & 0x7f;
-  if constexpr (kBits == 1) {
-    *level = RqF{} + static_cast<float>(Tables::kTable.level[0]);
-    return RqI{};
-  }
-  if constexpr (kBits == 2) {
-    const RqI past = w >= static_cast<int32_t>(Tables::kTable.first[1]);
-    const auto level_at = [](int i) { return RqF{} + static_cast<float>(Tables::kTable.level[i]); };
-    *level = past ? level_at(1) : level_at(0);
-    return -past;
-  }
+// The cells of grid points w, which rq::OnGrid gave as `on_grid`, and their levels.
 #if defined(__AVX512BW__)
+template <int kBits>
+TW_RQ RqI RqLookUp(RqF on_grid, RqI w, RqF* level) {
+  using Tables = RqTables<kBits>;
   const __m512i run = _mm512_srli_epi32((__m512i)on_grid, 3);
   const __m512i first = _mm512_permutexvar_epi32(run, RqLoad<__m512i>(Tables::kRuns.first));
   const __m512i base = _mm512_permutexvar_epi32(run, RqLoad<__m512i>(Tables::kRuns.base));
@@ -106,7 +94,11 @@ TW_RQ RqI RqCell(RqF on_grid, RqF* level) {
   const __m512i cell = _mm512_mask_add_epi32(base, past, base, _mm512_set1_epi32(1));
   *level = (RqF)_mm512_permutexvar_ps(cell, RqLoad<__m512>(Tables::kLevels.of));
   return (RqI)cell;
+}
 #elif defined(__AVX2__)
+template <int kBits>
+TW_RQ RqI RqLookUp(RqF, RqI w, RqF* level) {
+  using Tables = RqTables<kBits>;
   // Bytes whose upper bit is set look up 0.
   const __m256i run = (__m256i)((w >> 3) | static_cast<int32_t>(0x80808000u));
   const auto of_run = [&](const uint8_t* table) {
@@ -115,8 +107,11 @@ TW_RQ RqI RqCell(RqF on_grid, RqF* level) {
   const RqI cell = of_run(Tables::kByteRuns.base) - (w >= of_run(Tables::kByteRuns.first));
   *level = (RqF)_mm256_permutevar8x32_ps(RqLoad<__m256>(Tables::kLevels.of), (__m256i)cell);
   return cell;
+}
 #else
-  constexpr rq::Table kTable = Tables::kTable;
+template <int kBits>
+TW_RQ RqI RqLookUp(RqF, RqI w, RqF* level) {
+  constexpr rq::Table kTable = rq::TableOf(kBits);
   RqI cell = {};
   RqI levels = RqI{} + kTable.level[0];
   for (int i = 1; i < kTable.cells; ++i) {
@@ -126,7 +121,24 @@ TW_RQ RqI RqCell(RqF on_grid, RqF* level) {
   }
   *level = __builtin_convertvector(levels, RqF);
   return cell;
+}
 #endif
+
+template <int kBits>
+TW_RQ RqI RqCell(RqF on_grid, RqF* level) {
+  constexpr rq::Table kTable = rq::TableOf(kBits);
+  const auto level_at = [&](int i) { return RqF{} + static_cast<float>(kTable.level[i]); };
+  const RqI w = (RqI)on_grid & 0x7f;
+  if constexpr (kBits == 1) {
+    *level = level_at(0);
+    return RqI{};
+  } else if constexpr (kBits == 2) {
+    const RqI past = w >= static_cast<int32_t>(kTable.first[1]);
+    *level = past ? level_at(1) : level_at(0);
+    return -past;
+  } else {
+    return RqLookUp<kBits>(on_grid, w, level);
+  }
 }
 
 // ---- Codes to levels ----

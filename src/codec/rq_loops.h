@@ -17,7 +17,6 @@ struct alignas(64) RqMatrix {
 
 // ---- Encoder ----
 
-// h = H (flips x); largest[lane] = the largest magnitude of each block, as bits.
 // Four lines a step: over the three passes of a chunk, all of a later one. Into the second cache:
 // it can wait for more lines at once than the first.
 constexpr size_t kRqChunksAhead = 1;
@@ -27,6 +26,7 @@ TW_RQ void RqFetchAhead(const float* x, size_t step) {
   }
 }
 
+// h = H (flips x); largest[lane] = the largest magnitude of each block, as bits.
 void RqRotate(const float* x, const float* flips, float* __restrict h, int32_t* largest) {
   for (size_t row = 0; row < rq::kRows; row += 16) {
     RqFetchAhead(x, row / 16);
