@@ -5,7 +5,8 @@
 //
 // A codec codes independent chunks of `granule()` elements, each to a fixed number of bytes, so any
 // run that starts at a multiple of the granule is a segment with no offset table. The last chunk of
-// a run may be short.
+// a run may be short. Where !fixed_size(), chunks take what they need and a run begins with a
+// table.
 
 #ifndef THINWIRE_CODEC_CODEC_H_
 #define THINWIRE_CODEC_CODEC_H_
