@@ -96,7 +96,9 @@ Result<ReplicaLease> ReplicaStore::Acquire(const ReplicaKey& key, const ReplicaS
   TW_TRY(shape.Check());
   std::unique_lock lock(mutex_);
   TW_ASSIGN(Entry* const entry, Pin(lock, key, shape, bytes));
-  Status status = MakeRoom(lock);
+  // What is in memory needs no room: it doesn't wait while somebody else makes some.
+  const bool needs_no_wait = entry->bytes != nullptr && spilling_ != nullptr;
+  Status status = needs_no_wait ? Status() : MakeRoom(lock);
   if (status.ok() && !entry->extent.empty()) status = Load(lock, *entry);
   if (status.ok()) {
     Result<std::shared_ptr<StateBytes>> after = StateBytes::Make(bytes);

@@ -402,17 +402,58 @@ TEST(ReplicaStoreTest, PrefetchTakesNoMoreThanTheLimit) {
   EXPECT_EQ(store.figures().memory_bytes, 2 * kBytes + 10);
 }
 
+// Entries so large that reading and writing them takes a while; only their start is looked at.
+constexpr size_t kHuge = size_t{16} << 20;
+
+void AdvanceHuge(ReplicaStore& store, const ReplicaKey& key) {
+  ReplicaLease lease = Acquired(store, key, kHuge);
+  ASSERT_NE(lease.after(), nullptr);
+  if (lease.before() != nullptr) {
+    ASSERT_TRUE(Holds(key, lease.version(), lease.before()->span().first(64)));
+  }
+  Fill(key, lease.version() + 1, lease.after()->span().first(64));
+  lease.Commit();
+}
+
 TEST(ReplicaStoreTest, AcquireOfAKeyBeingReadWaitsForIt) {
   const TemporaryFolder folder;
-  constexpr size_t kLarge = 1 << 20;
-  ReplicaStore store({.limit_bytes = kLarge, .folder = folder.path()});
-  Advance(store, Key(0), kLarge);
-  for (uint64_t i = 1; i <= 20; ++i) {
-    Advance(store, Key(1), kLarge);
+  ReplicaStore store({.limit_bytes = kHuge, .folder = folder.path()});
+  AdvanceHuge(store, Key(0));
+  for (uint64_t i = 1; i <= 10; ++i) {
+    AdvanceHuge(store, Key(1));
+    const uint64_t loads = store.figures().loads;
     store.Prefetch(std::vector<uint64_t>{0});
-    Advance(store, Key(0), kLarge);  // whoever comes first reads it; once
-    EXPECT_EQ(store.figures().loads, 2 * i - 1);
+    // It has begun: there is room for it, or it is there.
+    while (store.figures().memory_bytes == kHuge && store.figures().loads == loads) {
+      std::this_thread::yield();
+    }
+    AdvanceHuge(store, Key(0));
+    EXPECT_EQ(store.figures().loads, loads + 1);
+    EXPECT_EQ(store.figures().memory_bytes, kHuge);
   }
+}
+
+TEST(ReplicaStoreTest, AnEntryUsedWhileItIsWrittenOutStays) {
+  const TemporaryFolder folder;
+  ReplicaStore store({.limit_bytes = kHuge, .folder = folder.path()});
+  for (int round = 0; round < 10; ++round) {
+    AdvanceHuge(store, Key(0));
+    const uint64_t spills = store.figures().spills;
+    std::atomic<bool> begun = false;
+    std::thread other([&] {
+      begun = true;
+      const ReplicaLease lease = Acquired(store, Key(1), kHuge);  // 0 has to go
+    });
+    while (!begun || (store.figures().memory_bytes == kHuge && store.figures().spills == spills)) {
+      std::this_thread::yield();
+    }
+    AdvanceHuge(store, Key(0));
+    other.join();
+  }
+  const ReplicaLease lease = Acquired(store, Key(0), kHuge);
+  EXPECT_EQ(lease.version(), 20u);
+  EXPECT_EQ(store.figures().memory_bytes, kHuge);
+  EXPECT_TRUE(Holds(Key(0), 20, lease.before()->span().first(64)));
 }
 
 TEST(ReplicaStoreTest, AStoreEndsWhileItReadsAhead) {
