@@ -26,7 +26,7 @@ void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::b
     const size_t size = std::min(kPiece, count - from);
     const float* const x = LoadFloats(At(source, dtype, from), dtype, size, wide.data);
     options.noise.first = noise.first + from;
-    options.more = x != wide.data && from + size < count;
+    options.ahead = x != wide.data && from + size < count ? x + size : nullptr;
     EncodePiece(x, size, options, target);
   }
   if (options.stream) StreamFence();
@@ -73,6 +73,12 @@ Status FloatCodec::DecodeAddPieces(std::span<const std::byte* const> sources, si
     Simd().add(decoded.data, count, accumulator);
   }
   return {};
+}
+
+Status FloatCodec::SumPieces(std::span<const std::byte* const> sources, size_t count,
+                             float* sums) const {
+  TW_TRY(DecodePiece(sources.front(), count, false, sums));
+  return DecodeAddPieces(sources.subspan(1), count, sums);
 }
 
 Status FloatCodec::CheckDecode(size_t bytes, DataType dtype, size_t count) const {

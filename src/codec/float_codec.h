@@ -40,8 +40,8 @@ class FloatCodec : public Codec {
     // The run is larger than the caches; stores past them are better. Who asks for them calls
     // StreamFence (pieces.h) after the run.
     bool stream = false;
-    // Behind `source` stands what the next piece takes: worth fetching ahead.
-    bool more = false;
+    // What the caller reads soon, as many bytes as a piece of floats: worth fetching meanwhile.
+    const void* ahead = nullptr;
     Noise noise = {};
     // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
     // Never changes a byte.
@@ -57,6 +57,9 @@ class FloatCodec : public Codec {
   // accumulator += each source decoded, in turn.
   virtual Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
                                  float* accumulator) const;
+  // sums = each source decoded, added in turn. REQUIRES: a source.
+  virtual Status SumPieces(std::span<const std::byte* const> sources, size_t count,
+                           float* sums) const;
 
  protected:
   explicit FloatCodec(std::string spec) : spec_(std::move(spec)) {}

@@ -92,6 +92,7 @@ Status CheckDecoded(const Codec* codec, std::span<const std::byte> bytes, const 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
 // Whether a term or result is its elements, bit for bit, in whatever form.
 bool IsExact(const Codec* codec) { return codec == nullptr || codec->exact(); }
+bool IsDense(const Term& term) { return IsDense(term.codec) && term.state.kind == Feedback::kNone; }
 bool IsExact(const Term& term) { return IsExact(term.codec) && term.state.kind == Feedback::kNone; }
 
 template <typename T>
@@ -115,8 +116,7 @@ class ReduceLoop {
     Scratch<T> sums;
     for (size_t from = 0; from < pass_.count; from += kPiece) {
       const size_t size = std::min(kPiece, pass_.count - from);
-      TW_TRY(Start(from, size, sums.data));
-      for (size_t term = 1; term < pass_.terms.size();) {
+      for (size_t term = 0; term < pass_.terms.size();) {
         TW_ASSIGN(const size_t included, Include(term, from, size, sums.data));
         term += included;
       }
@@ -147,14 +147,8 @@ class ReduceLoop {
     }
   }
 
-  // sums = the first term
-  Status Start(size_t from, size_t size, T* sums) {
-    TW_ASSIGN(const T* x, Load(0, from, size, sums));
-    if (x != sums) std::copy_n(x, size, sums);
-    return {};
-  }
-
-  // sums = sums (+) term, and further ones where a codec adds several at once; how many it were.
+  // sums = sums (+) term, or the first term, and further ones where a codec adds several at once;
+  // how many it were.
   Result<size_t> Include(size_t term, size_t from, size_t size, T* sums) {
     if constexpr (kFloats) {
       if (const FloatCodec* codec = decoders_[term].additive()) {
@@ -162,20 +156,34 @@ class ReduceLoop {
         for (size_t i = term; i < decoders_.size() && decoders_[i].additive() == codec; ++i) {
           together_.push_back(decoders_[i].BytesAt(from));
         }
-        TW_TRY(codec->DecodeAddPieces(together_, size, sums));
+        TW_TRY(term == 0 ? codec->SumPieces(together_, size, sums)
+                         : codec->DecodeAddPieces(together_, size, sums));
         return together_.size();
       }
     }
     Scratch<T> scratch;
-    TW_ASSIGN(const T* x, Load(term, from, size, scratch.data));
-    Combine(pass_.reduction, x, size, sums);
+    TW_ASSIGN(const T* x, Load(term, from, size, term == 0 ? sums : scratch.data));
+    if (term > 0) {
+      Combine(pass_.reduction, x, size, sums);
+    } else if (x != sums) {
+      std::copy_n(x, size, sums);
+    }
     return 1;
+  }
+
+  // While sums are encoded, one of the terms, each in turn, is fetched as far as that goes.
+  const void* Ahead(size_t from) const {
+    const size_t turn = from / kPiece % pass_.terms.size();
+    const size_t element = from + 2 * kPiece;
+    if (element >= pass_.count) return nullptr;
+    if (IsDense(pass_.terms[turn])) return At(pass_.terms[turn].bytes.data(), pass_.dtype, element);
+    return decoders_[turn].additive() == nullptr ? nullptr : decoders_[turn].BytesAt(element);
   }
 
   Status Finish(const T* sums, size_t from, size_t size) {
     if (Encodes()) {
       if constexpr (kFloats) {
-        return encoder_->Encode(sums, from, size);
+        return encoder_->Encode(sums, from, size, Ahead(from));
       } else if constexpr (std::is_floating_point_v<T>) {
         Scratch<float> narrow;
         for (size_t i = 0; i < size; ++i) narrow.data[i] = static_cast<float>(sums[i]);
@@ -277,7 +285,8 @@ Status Encode(const EncodePass& pass) {
   for (size_t from = 0; from < pass.count; from += kPiece) {
     const size_t size = std::min(kPiece, pass.count - from);
     const float* x = LoadFloats(At(pass.source, pass.dtype, from), pass.dtype, size, wide.data);
-    TW_TRY(encoder.Encode(x, from, size));
+    const bool more = x != wide.data && from + size < pass.count;
+    TW_TRY(encoder.Encode(x, from, size, more ? x + size : nullptr));
   }
   return {};
 }

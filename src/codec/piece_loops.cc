@@ -39,7 +39,8 @@ PieceEncoder::~PieceEncoder() {
   if (options_.stream || stream_state_) StreamFence();
 }
 
-Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
+Status PieceEncoder::Encode(const float* x, size_t from, size_t size, const void* ahead) {
+  options_.ahead = ahead;
   std::byte* const target = target_ + codec_.Offset(from);
   options_.noise = {noise_.key, noise_.first + from};
   if (steps_ != nullptr) options_.steps = steps_ + from / kStepElements;

@@ -47,8 +47,8 @@ class PieceEncoder {
   PieceEncoder(const PieceEncoder&) = delete;
   PieceEncoder& operator=(const PieceEncoder&) = delete;
 
-  // x: the elements from `from` on, in binary32.
-  Status Encode(const float* x, size_t from, size_t size);
+  // x: the elements from `from` on, in binary32. `ahead`: see FloatCodec::PieceOptions.
+  Status Encode(const float* x, size_t from, size_t size, const void* ahead = nullptr);
 
  private:
   void StoreState(const float* values, size_t from, size_t size) const;

@@ -42,7 +42,7 @@ class Q final : public FloatCodec {
                    std::byte* target) const override {
     auto* const chunk = reinterpret_cast<uint8_t*>(target);
     const QNoise noise = {options.noise.key, options.noise.first};
-    loops().encode(source, count, options.stream, options.more, noisy_ ? &noise : nullptr, chunk);
+    loops().encode(source, count, options.stream, options.ahead, noisy_ ? &noise : nullptr, chunk);
   }
   Status DecodePiece(const std::byte* source, size_t count, bool stream,
                      float* target) const override {
@@ -52,22 +52,31 @@ class Q final : public FloatCodec {
   }
   Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
                          float* accumulator) const override {
-    std::array<QChunk, 16> chunks;
-    while (!sources.empty()) {
-      const auto some = sources.first(std::min(sources.size(), chunks.size()));
-      for (size_t i = 0; i < some.size(); ++i) {
-        TW_ASSIGN(chunks[i], Parse(some[i]));
-      }
-      loops().decode_add(chunks.data(), some.size(), count, accumulator);
-      sources = sources.subspan(some.size());
-    }
-    return {};
+    return Sum(sources, true, count, accumulator);
+  }
+  Status SumPieces(std::span<const std::byte* const> sources, size_t count,
+                   float* sums) const override {
+    return Sum(sources, false, count, sums);
   }
 
  private:
   static_assert(q::kChunk == kPiece);
 
   static const SimdLoops::Q& loops() { return F::kBits == 8 ? Simd().q8 : Simd().q4; }
+
+  Status Sum(std::span<const std::byte* const> sources, bool add, size_t count, float* sums) const {
+    std::array<QChunk, 16> chunks;
+    while (!sources.empty()) {
+      const auto some = sources.first(std::min(sources.size(), chunks.size()));
+      for (size_t i = 0; i < some.size(); ++i) {
+        TW_ASSIGN(chunks[i], Parse(some[i]));
+      }
+      loops().sum(chunks.data(), some.size(), add, count, sums);
+      sources = sources.subspan(some.size());
+      add = true;
+    }
+    return {};
+  }
 
   Result<QChunk> Parse(const std::byte* source) const {
     const QChunk chunk = {.bytes = reinterpret_cast<const uint8_t*>(source),

@@ -198,8 +198,13 @@ inline __attribute__((always_inline)) float QAdd(float sum, float code, float st
 template <typename F>
 inline __attribute__((always_inline)) QFloats QNumbers(const uint8_t* __restrict bytes) {
   QFloats numbers;
-  for (size_t i = 0; i < q::kBlock; ++i) {
-    numbers.parts[i] = static_cast<float>(q::CodeAt<F>(bytes, i));
+  for (size_t i = 0; i < F::kBlockBytes; ++i) {
+    if constexpr (F::kBits == 8) {
+      numbers.parts[i] = static_cast<float>(static_cast<int8_t>(bytes[i]));
+    } else {
+      numbers.parts[i] = static_cast<float>(q::LowNibble(bytes[i]));
+      numbers.parts[i + q::kBlock / 2] = static_cast<float>(q::HighNibble(bytes[i]));
+    }
   }
   return numbers;
 }

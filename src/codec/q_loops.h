@@ -7,7 +7,6 @@
 #include "codec/q_block.h"
 
 constexpr size_t kQBlocks = q::kChunk / q::kBlock;
-constexpr size_t kQChunksAhead = 1;
 // Chunks summed at a time: as many streams from memory as processors follow with ease.
 constexpr size_t kQStreams = 8;
 
@@ -66,6 +65,17 @@ struct QBlockFacts {
   uint32_t scales[kQBlocks];
 };
 
+template <typename F>
+inline __attribute__((always_inline)) void QChooseScales(const uint32_t* __restrict maxima,
+                                                         uint32_t* __restrict scales,
+                                                         float* __restrict inverses) {
+#pragma GCC unroll 1  // vectors, not 16 copies
+  for (size_t b = 0; b < QGroups::kBlocks; ++b) {
+    scales[b] = q::ScaleOf<F>(maxima[b] < q::kGuardBits ? maxima[b] : 0, false);
+    inverses[b] = q::InverseStep(scales[b]);
+  }
+}
+
 // Codes of group g. The loops stay loops: fetches issued in a row hold up each other and all else.
 template <typename F, bool kNoisy>
 inline __attribute__((always_inline)) void QEncodeGroup(const float* x, const float* inverses,
@@ -100,10 +110,7 @@ void QEncodeGroups(const QGroups& groups, const float* ahead, const QNoise* nois
       QFourMaxima(x + b * q::kBlock, maxima + b);
     }
     float inverses[QGroups::kBlocks];
-    for (size_t b = 0; b < QGroups::kBlocks; ++b) {
-      scales[b] = q::ScaleOf<F>(maxima[b] < q::kGuardBits ? maxima[b] : 0, false);
-      inverses[b] = q::InverseStep(scales[b]);
-    }
+    QChooseScales<F>(maxima, scales, inverses);
     const float* const rest = ahead + QGroups::kSize / 2;
     if (g < groups.whole) {
       QEncodeGroup<F, kNoisy>(x, inverses, noise, g, rest, codes + g * kGroupBytes);
@@ -134,15 +141,15 @@ void QEncodeAgain(const QGroups& groups, size_t b, const QNoise* noise, float in
 }
 
 template <typename F, bool kNoisy>
-void QEncodeChunk(const float* source, size_t count, bool more, const QNoise* noise,
+void QEncodeChunk(const float* source, size_t count, const void* ahead, const QNoise* noise,
                   uint8_t* chunk) {
   const QGroups groups(source, count);
-  const float* const ahead = more ? source + kQChunksAhead * q::kChunk : source;
+  const auto* const next = static_cast<const float*>(ahead == nullptr ? source : ahead);
   const size_t blocks = (count + q::kBlock - 1) / q::kBlock;
   uint8_t* const bytes = chunk + q::kHeadBytes;
   uint8_t* const codes = bytes + q::ScaleBytes(count);
   QBlockFacts facts;
-  QEncodeGroups<F, kNoisy>(groups, ahead, noise, &facts, codes);
+  QEncodeGroups<F, kNoisy>(groups, next, noise, &facts, codes);
 
   uint32_t largest = 0;
   for (size_t b = 0; b < blocks; ++b) {
@@ -172,13 +179,13 @@ void QEncodeChunk(const float* source, size_t count, bool more, const QNoise* no
 }
 
 template <typename F>
-void QEncode(const float* source, size_t count, bool stream, bool more, const QNoise* noise,
+void QEncode(const float* source, size_t count, bool stream, const void* ahead, const QNoise* noise,
              uint8_t* chunk) {
   alignas(64) uint8_t room[q::ChunkBytes<F>(q::kChunk)];
   stream = stream && IsStreamable(chunk);
   uint8_t* const target = stream ? room : chunk;
-  noise == nullptr ? QEncodeChunk<F, false>(source, count, more, nullptr, target)
-                   : QEncodeChunk<F, true>(source, count, more, noise, target);
+  noise == nullptr ? QEncodeChunk<F, false>(source, count, ahead, nullptr, target)
+                   : QEncodeChunk<F, true>(source, count, ahead, noise, target);
   if (stream) StreamOut(room, q::ChunkBytes<F>(count), chunk);
 }
 
@@ -229,50 +236,68 @@ void QDecode(const QChunk& chunk, bool stream, size_t count, float* target) {
   StreamOut(room, count * sizeof(float), target);
 }
 
-// Up to kQStreams unguarded chunks added in turn, kBlocks blocks at a time in registers.
-template <typename F>
-void QAddStreams(const QChunk* chunks, size_t streams, size_t count, float* __restrict sums) {
+// kWide blocks from block b on: unguarded chunks decoded and added in turn, in registers.
+template <typename F, bool kAdd, size_t kWide>
+inline __attribute__((always_inline)) void QSumBlocks(const uint8_t* const* codes,
+                                                      const float (*steps)[kQBlocks],
+                                                      size_t streams, size_t b,
+                                                      float* __restrict sums) {
   constexpr size_t kPart = q::kBlock / QFloats::kParts;
+  constexpr size_t kParts = kWide * QFloats::kParts;
+  float* const to = sums + b * q::kBlock;
+  QFloat parts[kParts];
+  // What is added to -0 stays as it is.
+  for (size_t i = 0; i < kParts; ++i) parts[i] = kAdd ? QLoad(to + i * kPart) : QAll(-0.0f);
+  for (size_t s = 0; s < streams; ++s) {
+    const uint8_t* const bytes = codes[s] + b * F::kBlockBytes;
+    QFetch(bytes + q::ChunkBytes<F>(q::kChunk));
+    for (size_t w = 0; w < kWide; ++w) {
+      const QFloats numbers = QNumbers<F>(bytes + w * F::kBlockBytes);
+      const QFloat step = QAll(steps[s][b + w]);
+      for (size_t i = 0; i < QFloats::kParts; ++i) {
+        QFloat& part = parts[w * QFloats::kParts + i];
+        part = QAdd(part, numbers.parts[i], step);
+      }
+    }
+  }
+  for (size_t i = 0; i < kParts; ++i) QSave(parts[i], to + i * kPart);
+}
+
+// Up to kQStreams unguarded chunks.
+template <typename F, bool kAdd>
+void QSumStreams(const QChunk* chunks, size_t streams, size_t count, float* __restrict sums) {
+  constexpr size_t kWide = 2;
   float steps[kQStreams][kQBlocks];
   const uint8_t* codes[kQStreams];
   for (size_t s = 0; s < streams; ++s) codes[s] = QSteps(chunks[s], count, steps[s]);
   const size_t whole = count / q::kBlock;
-  for (size_t b = 0; b < whole; ++b) {
-    QFloats block;
-    float* const to = sums + b * q::kBlock;
-    for (size_t i = 0; i < QFloats::kParts; ++i) block.parts[i] = QLoad(to + i * kPart);
-    for (size_t s = 0; s < streams; ++s) {
-      const uint8_t* const bytes = codes[s] + b * F::kBlockBytes;
-      QFetch(bytes + q::ChunkBytes<F>(q::kChunk));
-      const QFloats numbers = QNumbers<F>(bytes);
-      const QFloat step = QAll(steps[s][b]);
-      for (size_t i = 0; i < QFloats::kParts; ++i) {
-        block.parts[i] = QAdd(block.parts[i], numbers.parts[i], step);
-      }
-    }
-    for (size_t i = 0; i < QFloats::kParts; ++i) {
-      QSave(block.parts[i], to + i * kPart);
-    }
-  }
-  for (size_t s = 0; s < streams; ++s) {
-    QDecodeRest<F, true>(chunks[s], codes[s], steps[s], whole * q::kBlock, count, sums);
+  size_t b = 0;
+  for (; b + kWide <= whole; b += kWide) QSumBlocks<F, kAdd, kWide>(codes, steps, streams, b, sums);
+  for (; b < whole; ++b) QSumBlocks<F, kAdd, 1>(codes, steps, streams, b, sums);
+  const size_t from = whole * q::kBlock;
+  QDecodeRest<F, kAdd>(chunks[0], codes[0], steps[0], from, count, sums);
+  for (size_t s = 1; s < streams; ++s) {
+    QDecodeRest<F, true>(chunks[s], codes[s], steps[s], from, count, sums);
   }
 }
 
-template <typename F>
-void QDecodeAdd(const QChunk* chunks, size_t number, size_t count, float* sums) {
-  for (size_t first = 0; first < number;) {
-    size_t end = first;
-    while (end < number && end < first + kQStreams && !chunks[end].guarded) ++end;
-    if (end == first) {
-      QDecodeChunk<F, true>(chunks[end++], count, sums);
-    } else {
-      QAddStreams<F>(chunks + first, end - first, count, sums);
-    }
-    first = end;
+template <typename F, bool kAdd>
+size_t QSumSome(const QChunk* chunks, size_t number, size_t count, float* sums) {
+  size_t streams = 0;
+  while (streams < number && streams < kQStreams && !chunks[streams].guarded) ++streams;
+  if (streams != 0) {
+    QSumStreams<F, kAdd>(chunks, streams, count, sums);
+    return streams;
   }
+  QDecodeChunk<F, kAdd>(chunks[0], count, sums);
+  return 1;
 }
 
 template <typename F>
-constexpr SimdLoops::Q kQLoops = {
-    .encode = QEncode<F>, .decode = QDecode<F>, .decode_add = QDecodeAdd<F>};
+void QSum(const QChunk* chunks, size_t number, bool add, size_t count, float* sums) {
+  size_t done = add ? 0 : QSumSome<F, false>(chunks, number, count, sums);
+  while (done < number) done += QSumSome<F, true>(chunks + done, number - done, count, sums);
+}
+
+template <typename F>
+constexpr SimdLoops::Q kQLoops = {.encode = QEncode<F>, .decode = QDecode<F>, .sum = QSum<F>};

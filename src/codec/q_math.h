@@ -157,7 +157,7 @@ TW_HOST_DEVICE constexpr int HighNibble(uint8_t byte) { return static_cast<int8_
 // Code i of a plane.
 template <typename F>
 TW_HOST_DEVICE constexpr int CodeAt(const uint8_t* codes, size_t i) {
-  if (F::kBits == 8) return static_cast<int8_t>(codes[i]);
+  if constexpr (F::kBits == 8) return static_cast<int8_t>(codes[i]);
   const uint8_t byte = codes[i / kBlock * F::kBlockBytes + i % (kBlock / 2)];
   return i % kBlock < kBlock / 2 ? LowNibble(byte) : HighNibble(byte);
 }

@@ -62,13 +62,14 @@ struct SimdLoops {
 
   // The codecs q8 and q4, a chunk at a time.
   struct Q {
-    // `stream` asks for stores past the caches, where the target is aligned to 16 bytes; `more`
-    // says that the run goes on behind these elements. `noise`: null to round to nearest.
-    void (*encode)(const float* source, size_t count, bool stream, bool more, const QNoise* noise,
-                   uint8_t* chunk);
+    // `stream` asks for stores past the caches, where the target is aligned to 16 bytes. What
+    // stands at `ahead`, as much as a chunk of floats, is fetched meanwhile if it is not null.
+    // `noise`: null to round to nearest.
+    void (*encode)(const float* source, size_t count, bool stream, const void* ahead,
+                   const QNoise* noise, uint8_t* chunk);
     void (*decode)(const QChunk& chunk, bool stream, size_t count, float* target);
-    // sums += each chunk decoded, in turn.
-    void (*decode_add)(const QChunk* chunks, size_t number, size_t count, float* sums);
+    // sums = each chunk decoded, added in turn; with `add`, to what sums hold. number > 0.
+    void (*sum)(const QChunk* chunks, size_t number, bool add, size_t count, float* sums);
   };
   Q q8;
   Q q4;

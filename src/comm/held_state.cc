@@ -22,8 +22,8 @@ Result<std::shared_ptr<HeldState>> HeldState::Acquire(const Plan& plan, uint64_t
         .codec = slot.codec->spec(),
         .elements = slot.count,
         .dtype = request.dtype,
-        .layout = fmt::format("{} of {} elements, {} ranks", NameOf(plan.algorithm), request.count,
-                              request.ranks)};
+        .layout = fmt::format("{} of {} elements, rank {} of {}", NameOf(plan.algorithm),
+                              request.count, plan.rank, request.ranks)};
     TW_ASSIGN(ReplicaLease lease, store->Acquire(replica, shape, KeptBytes(slot)));
     SlotState& spans = state->slots[id];
     if (lease.before() != nullptr) spans.before = lease.before()->span();

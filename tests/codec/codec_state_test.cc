@@ -199,8 +199,8 @@ TEST_P(StateTest, TermsMayBeDifferencesOrReferences) {
   EXPECT_TRUE(SameBits(got, want));
 }
 
-// Of fresh Gaussian input, the residual settles: at 16 times the energy of an input for the 1 % that
-// tk sends, below it for the others (reference: Stich et al. 2018).
+// Of fresh Gaussian input, the residual settles: at 16 times the energy of an input for the 1 %
+// that tk sends, below it for the others (reference: Stich et al. 2018).
 TEST_P(StateTest, FeedbackSettles) {
   const size_t count = 4096;
   std::mt19937 random(3);

@@ -58,23 +58,26 @@ TEST(SimdTest, EveryInstructionSetGivesTheSameBytes) {
   }
 }
 
-// What runs larger than the caches give begins with what a small one gives.
+// What runs larger than the caches give begins with what a small one gives, wherever they stand.
 void ExpectLargeRunsMatchSmallOnes(const Codec& codec, const std::vector<float>& input) {
   const size_t count = input.size();
-  Bytes encoded(codec.EncodedBytes(count, DataType::kFloat32));
   const size_t head = 4096 * 11;
+  Bytes small(codec.EncodedBytes(head, DataType::kFloat32));
+  codec.Encode(input.data(), DataType::kFloat32, head, small.data());
+  std::vector<float> part(head);
+  ASSERT_TRUE(codec.Decode(small, DataType::kFloat32, head, part.data()).ok());
   for (const SimdLoops* loops : SimdAvailable()) {
     ForceSimd(loops);
-    codec.Encode(input.data(), DataType::kFloat32, count, encoded.data());
-    Bytes small(codec.EncodedBytes(head, DataType::kFloat32));
-    codec.Encode(input.data(), DataType::kFloat32, head, small.data());
-    EXPECT_TRUE(std::equal(small.begin(), small.end(), encoded.begin()))
-        << codec.spec() << " " << loops->name;
-    std::vector<float> all(count), part(head);
-    ASSERT_TRUE(codec.Decode(encoded, DataType::kFloat32, count, all.data()).ok());
-    ASSERT_TRUE(codec.Decode(small, DataType::kFloat32, head, part.data()).ok());
-    EXPECT_EQ(std::memcmp(all.data(), part.data(), head * sizeof(float)), 0)
-        << codec.spec() << " " << loops->name;
+    for (const size_t offset : {0, 4, 9}) {
+      SCOPED_TRACE(codec.spec() + " " + loops->name + " " + std::to_string(offset));
+      Bytes encoded(codec.EncodedBytes(count, DataType::kFloat32) + 4 * offset);
+      codec.Encode(input.data(), DataType::kFloat32, count, encoded.data() + 4 * offset);
+      const auto got = std::span(encoded).subspan(4 * offset);
+      EXPECT_TRUE(std::equal(small.begin(), small.end(), got.begin()));
+      std::vector<float> all(count + offset);
+      ASSERT_TRUE(codec.Decode(got, DataType::kFloat32, count, all.data() + offset).ok());
+      EXPECT_EQ(std::memcmp(all.data() + offset, part.data(), head * sizeof(float)), 0);
+    }
   }
   ForceSimd(nullptr);
 }
@@ -85,7 +88,7 @@ TEST(SimdTest, RunsLargerThanTheCachesGiveTheSameBytes) {
   std::normal_distribution<float> normal;
   const auto input = test::Generate(count, [&] { return normal(random); });
   // One spec a layout that stores past the caches.
-  for (const char* spec : {"q8", "fp8", "mxfp8", "mxfp6", "mxfp4", "nvfp4"}) {
+  for (const char* spec : {"q8", "q8+sr", "q4", "rq4", "fp8", "mxfp8", "mxfp6", "mxfp4", "nvfp4"}) {
     ExpectLargeRunsMatchSmallOnes(*FindCodec(spec).value(), input);
   }
 }
