@@ -30,6 +30,7 @@ struct CodecOptions {
 // RawCodec() stands in codec.h.
 Result<std::unique_ptr<const Codec>> MakeBf16(const CodecOptions& options);
 Result<std::unique_ptr<const Codec>> MakeQ8(const CodecOptions& options);
+Result<std::unique_ptr<const Codec>> MakeQ4(const CodecOptions& options);
 
 }  // namespace thinwire
 

@@ -32,8 +32,10 @@ void FloatCodec::Encode(const void* source, DataType dtype, size_t count, std::b
     const size_t size = std::min(kPiece, count - from);
     const float* const x = LoadFloats(At(source, dtype, from), dtype, size, wide.data);
     options.noise.first = noise.first + from;
+    options.ahead = x != wide.data && from + size < count ? x + size : nullptr;
     EncodePiece(x, size, options, target);
   }
+  if (options.stream) StreamFence();
 }
 
 Status FloatCodec::Decode(std::span<const std::byte> source, DataType dtype, size_t count,
@@ -52,6 +54,7 @@ Status FloatCodec::Decode(std::span<const std::byte> source, DataType dtype, siz
     TW_TRY(DecodePiece(bytes, size, stream, values));
     if (!direct) StoreFloats(wide.data, dtype, size, to);
   }
+  if (stream) StreamFence();
   return {};
 }
 
@@ -76,6 +79,12 @@ Status FloatCodec::DecodeAddPieces(std::span<const std::byte* const> sources, si
     Simd().add(decoded.data, count, accumulator);
   }
   return {};
+}
+
+Status FloatCodec::SumPieces(std::span<const std::byte* const> sources, size_t count,
+                             float* sums) const {
+  TW_TRY(DecodePiece(sources.front(), count, false, sums));
+  return DecodeAddPieces(sources.subspan(1), count, sums);
 }
 
 Status FloatCodec::CheckDecode(size_t bytes, DataType dtype, size_t count) const {

@@ -37,9 +37,12 @@ class FloatCodec : public Codec {
   // Floats are aligned to 64 bytes or stand in the caller's array of floats; bytes are not aligned.
   // REQUIRES: a FloatEnvironment.
   struct PieceOptions {
-    // The run is larger than the caches; stores past them are better.
+    // The run is larger than the caches; stores past them are better. Who asks for them calls
+    // StreamFence (pieces.h) after the run.
     bool stream = false;
-    Noise noise;
+    // What the caller reads soon, as many bytes as a piece of floats: worth fetching meanwhile.
+    const void* ahead = nullptr;
+    Noise noise = {};
     // Carried from piece to piece of a run, at first 0: what makes the next one quicker to encode.
     // Never changes a byte.
     uint32_t* hint = nullptr;
@@ -52,6 +55,9 @@ class FloatCodec : public Codec {
   // accumulator += each source decoded, in turn.
   virtual Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
                                  float* accumulator) const;
+  // sums = each source decoded, added in turn. REQUIRES: a source.
+  virtual Status SumPieces(std::span<const std::byte* const> sources, size_t count,
+                           float* sums) const;
 
  protected:
   explicit FloatCodec(std::string spec) : spec_(std::move(spec)) {}

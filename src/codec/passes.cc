@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "codec/float_codec.h"
 #include "codec/float_environment.h"
 #include "codec/pieces.h"
 
@@ -78,17 +79,65 @@ class ReduceLoop {
     Scratch<T> sums;
     for (size_t from = 0; from < pass_.count; from += kPiece) {
       const size_t size = std::min(kPiece, pass_.count - from);
-      TW_TRY(Start(pass_.terms.front(), from, size, sums.data));
-      for (const Term& term : pass_.terms.subspan(1)) {
-        TW_TRY(Include(term, from, size, sums.data));
+      for (size_t i = 0; i < pass_.terms.size();) {
+        const std::span<const Term> alike = Alike(pass_.terms.subspan(i));
+        TW_TRY(alike.size() > 1 ? IncludeAll(alike, i == 0, from, size, sums.data)
+               : i == 0         ? Start(alike.front(), from, size, sums.data)
+                                : Include(alike.front(), from, size, sums.data));
+        i += alike.size();
       }
       if (pass_.reduction == Reduction::kAvg) Average(pass_.divisor, size, sums.data);
       Finish(sums.data, from, size);
     }
+    if (Streams()) StreamFence();
     return {};
   }
 
  private:
+  // The first term and those behind it that are encoded like it, up to kAlike; alone where loops
+  // over pieces can't take them.
+  static constexpr size_t kAlike = 16;
+  static std::span<const Term> Alike(std::span<const Term> terms) {
+    const auto loops = [](const Term& term) {
+      return IsDense(term.codec) ? nullptr : term.codec->AsFloatCodec();
+    };
+    const FloatCodec* const codec = std::is_same_v<T, float> ? loops(terms.front()) : nullptr;
+    size_t count = 1;
+    while (codec != nullptr && count < std::min(terms.size(), kAlike) &&
+           loops(terms[count]) == codec) {
+      ++count;
+    }
+    return terms.first(count);
+  }
+  Status IncludeAll(std::span<const Term> alike, bool start, size_t from, size_t size,
+                    T* sums) const {
+    const std::byte* room[kAlike];
+    for (size_t i = 0; i < alike.size(); ++i) {
+      room[i] = EncodedPiece(alike[i], from, size).data();
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      const FloatCodec& codec = *alike.front().codec->AsFloatCodec();
+      const std::span<const std::byte* const> pieces(room, alike.size());
+      return start ? codec.SumPieces(pieces, size, sums)
+                   : codec.DecodeAddPieces(pieces, size, sums);
+    }
+    return InternalError("reduce: {} pieces of doubles at once", alike.size());
+  }
+
+  // Whether encoded output goes past the caches.
+  bool Streams() const {
+    return !IsDense(pass_.encoder) && pass_.encoder->AsFloatCodec() != nullptr &&
+           pass_.encoder->EncodedBytes(pass_.count, kWide) >= size_t{1} << 20;
+  }
+  // While sums are encoded, one of the terms, each in turn, is fetched as far as that goes.
+  const std::byte* Ahead(size_t from) const {
+    const Term& term = pass_.terms[from / kPiece % pass_.terms.size()];
+    const size_t element = from + 2 * kPiece;
+    if (element >= pass_.count) return nullptr;
+    return IsDense(term.codec) ? At(term.bytes.data(), pass_.dtype, element)
+                               : term.bytes.data() + term.codec->EncodedBytes(element, kWide);
+  }
+
   // sums = term
   Status Start(const Term& term, size_t from, size_t size, T* sums) const {
     if (!IsDense(term.codec)) {
@@ -121,7 +170,14 @@ class ReduceLoop {
         pass_.encoder == nullptr ? static_cast<std::byte*>(pass_.dense) : pass_.encoded;
     if (!IsDense(pass_.encoder)) {
       const size_t offset = pass_.encoder->EncodedBytes(from, kWide);
-      pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset);
+      if constexpr (std::is_same_v<T, float>) {
+        if (const FloatCodec* codec = pass_.encoder->AsFloatCodec(); codec != nullptr) {
+          return codec->EncodePiece(
+              sums, size, {.stream = Streams(), .ahead = Ahead(from), .noise = {.first = from}},
+              pass_.encoded + offset);
+        }
+      }
+      pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset, {.first = from});
     } else if constexpr (std::is_same_v<T, float>) {
       StoreFloats(sums, pass_.dtype, size, At(dense, pass_.dtype, from));
     } else {

@@ -10,10 +10,21 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 #include "base/types.h"
 #include "codec/simd.h"
 
 namespace thinwire {
+
+// What this thread stored past the caches comes before what it stores next, for all threads.
+inline void StreamFence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
 
 // Room for one piece, not initialised.
 template <typename T>

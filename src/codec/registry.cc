@@ -28,12 +28,16 @@ struct Family {
 constexpr auto kFamilies = std::to_array<Family>({
     {"raw", CodecId::kRaw, nullptr},
     {"bf16", CodecId::kBf16, MakeBf16},
-    {"q8", CodecId::kQ8, MakeQ8},
+    {"q8", CodecId::kQ8, MakeQ8, 0, true},
+    {"q4", CodecId::kQ4, MakeQ4, 0, true},
 });
 constexpr auto kSpecs = std::to_array<std::string_view>({
     "raw",
     "bf16",
     "q8",
+    "q8+sr",
+    "q4",
+    "q4+sr",
 });
 constexpr std::string_view kDelta = "delta";
 

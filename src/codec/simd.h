@@ -18,6 +18,18 @@ namespace thinwire {
 // and a piece in binary32 stays in the first cache.
 inline constexpr size_t kPiece = 4096;
 
+// A chunk of q8 or q4 whose head was parsed.
+struct QChunk {
+  const uint8_t* bytes = nullptr;
+  uint32_t top = 0;
+  bool guarded = false;
+};
+// Stochastic rounding of a chunk: the key and the number of its first element (codec.h, Noise).
+struct QNoise {
+  uint64_t key = 0;
+  uint64_t first = 0;
+};
+
 struct SimdLoops {
   const char* name;
 
@@ -30,13 +42,19 @@ struct SimdLoops {
   void (*bf16_encode)(const float* source, size_t count, void* target);
   void (*bf16_decode_add)(const void* source, size_t count, float* accumulator);
 
-  // One chunk of q8; its head was parsed to (top, guarded). `stream` asks for stores past the
-  // caches, where the target is aligned to 16 bytes.
-  void (*q8_encode)(const float* source, size_t count, bool stream, uint8_t* chunk);
-  void (*q8_decode)(const uint8_t* chunk, uint32_t top, bool guarded, bool stream, size_t count,
-                    float* target);
-  void (*q8_decode_add)(const uint8_t* chunk, uint32_t top, bool guarded, size_t count,
-                        float* accumulator);
+  // The codecs q8 and q4, a chunk at a time.
+  struct Q {
+    // `stream` asks for stores past the caches, where the target is aligned to 16 bytes. What
+    // stands at `ahead`, as much as a chunk of floats, is fetched meanwhile if it is not null.
+    // `noise`: null to round to nearest.
+    void (*encode)(const float* source, size_t count, bool stream, const void* ahead,
+                   const QNoise* noise, uint8_t* chunk);
+    void (*decode)(const QChunk& chunk, bool stream, size_t count, float* target);
+    // sums = each chunk decoded, added in turn; with `add`, to what sums hold. number > 0.
+    void (*sum)(const QChunk* chunks, size_t number, bool add, size_t count, float* sums);
+  };
+  Q q8;
+  Q q4;
 };
 
 // The loops in use: the widest the machine runs, unless a test forced others.

@@ -16,7 +16,8 @@
 #endif
 
 #include "codec/float_formats.h"
-#include "codec/q8_math.h"
+#include "codec/philox.h"
+#include "codec/q_math.h"
 #include "codec/simd.h"
 
 namespace thinwire {
@@ -82,13 +83,39 @@ void Add(const float* __restrict source, size_t count, float* __restrict accumul
 
 // ---- Stores past the caches ----
 
-// Streaming stores take 16 aligned bytes, and stay unordered until a fence.
 inline bool IsStreamable(const void* target) {
   return reinterpret_cast<uintptr_t>(target) % 16 == 0;
 }
-inline void StreamFence() {
+
+// The caller fences (pieces.h). Copies `bytes` from an array in the first cache past the caches to `target`, which is aligned to
+// 16 bytes. At one go and by whole lines where it can: lines stored in parts, with work in between,
+// reach memory in parts. `bytes` of the last 16 may be fewer.
+inline void StreamOut(const void* source, size_t bytes, void* target) {
 #if defined(__SSE2__)
-  _mm_sfence();
+  const auto* from = static_cast<const char*>(source);
+  auto* to = static_cast<char*>(target);
+  const char* const end = to + bytes;
+  const auto part = [&] {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    to += 16;
+    from += 16;
+  };
+  while (end - to >= 16 && reinterpret_cast<uintptr_t>(to) % 64 != 0) part();
+#if defined(__AVX512F__)
+  for (; end - to >= 64; to += 64, from += 64) {
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
+  }
+#elif defined(__AVX2__)
+  for (; end - to >= 32; to += 32, from += 32) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+#endif
+  while (end - to >= 16) part();
+  memcpy(to, from, static_cast<size_t>(end - to));
+#else
+  memcpy(target, source, bytes);
 #endif
 }
 
@@ -103,7 +130,8 @@ void Bf16DecodeAdd(const void* source, size_t count, float* __restrict accumulat
   for (size_t i = 0; i < count; ++i) accumulator[i] += Widen<Bfloat16>(narrow[i]);
 }
 
-#include "codec/q8_loops.h"
+#include "codec/philox_loops.h"
+#include "codec/q_loops.h"
 
 }  // namespace
 
@@ -115,9 +143,8 @@ const SimdLoops TW_SIMD_LOOPS = {
     .add = Add,
     .bf16_encode = Bf16Encode,
     .bf16_decode_add = Bf16DecodeAdd,
-    .q8_encode = Q8Encode,
-    .q8_decode = Q8Decode,
-    .q8_decode_add = Q8DecodeAdd,
+    .q8 = kQLoops<q::Q8>,
+    .q4 = kQLoops<q::Q4>,
 };
 
 }  // namespace thinwire

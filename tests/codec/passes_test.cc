@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -261,6 +262,52 @@ INSTANTIATE_TEST_SUITE_P(All, ReduceTest,
                            return std::string(NameOf(static_cast<DataType>(dtype))) + "_" +
                                   std::string(NameOf(static_cast<Reduction>(op)));
                          });
+
+// Many terms of one codec are decoded and added together; the bits are those of one after another.
+TEST(ReduceEncodedTest, TermsEncodedAlikeAreAddedInTurn) {
+  const size_t count = 2 * 4096 + 555;
+  for (const std::string_view name : CodecSpecs()) {
+    const Codec& codec = *FindCodec(std::string(name)).value();
+    if (codec.exact()) continue;
+    std::vector<Bytes> encoded;
+    std::vector<Term> terms;
+    std::vector<float> want(count), y(count), got(count);
+    for (size_t t = 0; t < 20; ++t) {
+      // Every fifth term holds special values.
+      const auto inputs = test::AllInputs(count);
+      const auto& x = t % 5 == 4 ? inputs[10].second : inputs[2 + 2 * (t % 2)].second;
+      encoded.emplace_back(codec.EncodedBytes(count, DataType::kFloat32));
+      codec.Encode(x.data(), DataType::kFloat32, count, encoded.back().data());
+    }
+    for (size_t n = 1; n <= encoded.size(); ++n) {
+      ASSERT_TRUE(codec.Decode(encoded[n - 1], DataType::kFloat32, count, y.data()).ok());
+      for (size_t i = 0; i < count; ++i) want[i] = n == 1 ? y[i] : want[i] + y[i];
+      terms.push_back({&codec, encoded[n - 1]});
+      ASSERT_TRUE(Reduce({.terms = terms, .count = count, .dense = got.data()}).ok());
+      for (size_t i = 0; i < count; ++i) {
+        ASSERT_TRUE(std::bit_cast<uint32_t>(got[i]) == std::bit_cast<uint32_t>(want[i]) ||
+                    (std::isnan(got[i]) && std::isnan(want[i])))
+            << name << " " << n << " terms, element " << i;
+      }
+    }
+  }
+}
+
+TEST(ReduceEncodedTest, OutputsLargerThanTheCachesAreTheSame) {
+  const size_t count = (size_t{1} << 20) + 45;
+  const auto x = test::FiniteInputs(count)[2].second;
+  const Codec& codec = *FindCodec("q8").value();
+  Bytes encoded(codec.EncodedBytes(count, DataType::kFloat32)), result(encoded.size());
+  codec.Encode(x.data(), DataType::kFloat32, count, encoded.data());
+  std::vector<float> sums(count);
+  ASSERT_TRUE(codec.Decode(encoded, DataType::kFloat32, count, sums.data()).ok());
+  for (float& sum : sums) sum += sum;
+  const Term terms[] = {{&codec, encoded}, {&codec, encoded}};
+  ASSERT_TRUE(
+      Reduce({.terms = terms, .count = count, .encoder = &codec, .encoded = result.data()}).ok());
+  codec.Encode(sums.data(), DataType::kFloat32, count, encoded.data());
+  EXPECT_TRUE(result == encoded);
+}
 
 TEST(ReduceErrorTest, WrongSizesAndMissingOutputsAreErrors) {
   std::vector<float> x(10);

@@ -6,6 +6,7 @@ Exact rational arithmetic (fractions) throughout, rounded only where the documen
 tools/make_golden; it shares no code with src/codec on purpose. A float is given as its 32 bits.
 """
 
+import bisect
 from fractions import Fraction
 
 INF_BITS = 0x7F800000
@@ -34,10 +35,11 @@ def bits_of(x, exponent_bits=8, mantissa_bits=23, negative_zero=False):
     """A rational rounded to nearest, ties to even, as bits; overflow gives Inf."""
     bias = (1 << (exponent_bits - 1)) - 1
     sign = (1 if x < 0 or negative_zero else 0) << (exponent_bits + mantissa_bits)
-    x = abs(x)
-    exponent = 1 - bias
-    while x >= Fraction(2) ** (exponent + 1):
-        exponent += 1
+    x = abs(Fraction(x))
+    if x == 0:
+        return sign
+    exponent = x.numerator.bit_length() - x.denominator.bit_length()  # or 1 more than it should be
+    exponent = max(exponent - (x < Fraction(2) ** exponent), 1 - bias)
     mantissa = round_even(x / Fraction(2) ** (exponent - mantissa_bits))
     # A carry out of the mantissa moves into the exponent, by the way the fields adjoin.
     biased = exponent + bias - 1
@@ -85,100 +87,157 @@ def bf16_decode(data, count):
     return [int.from_bytes(data[2 * i:2 * i + 2], "little") << 16 for i in range(count)]
 
 
-# ---- q8 ----
+# ---- q8, q4 and their stochastic rounding ----
 
-Q8_BLOCK, Q8_CHUNK, Q8_MIN_SCALE = 32, 4096, 8
+Q_BLOCK, Q_CHUNK, Q_MIN_SCALE = 32, 4096, 8
 
 
-def q8_step(scale):
+def philox(key, counter, rounds=7):
+    """The 16 bytes of Philox4x32 for a 64-bit key and a 64-bit counter."""
+    mask = 0xFFFFFFFF
+    words = [counter & mask, counter >> 32, 0, 0]
+    low, high = key & mask, key >> 32
+    for _ in range(rounds):
+        even, odd = words[0] * 0xD2511F53, words[2] * 0xCD9E8D57
+        words = [odd >> 32 ^ words[1] ^ low, odd & mask, even >> 32 ^ words[3] ^ high, even & mask]
+        low, high = (low + 0x9E3779B9) & mask, (high + 0xBB67AE85) & mask
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def q_levels(bits, guarded):
+    return (1 << (bits - 1)) - (2 if guarded else 1)
+
+
+def q_per_level(bits, guarded):
+    if bits == 8:
+        return float32(Fraction(1, q_levels(bits, guarded)))
+    return value_of(0x3E2AAAAA if guarded else 0x3E124924)
+
+
+def q_step(scale):
     return Fraction(8 + scale % 8) * Fraction(2) ** (scale // 8 - 127 - 3)
 
 
-def q8_inverse(scale):
+def q_inverse(scale):
     return float32(Fraction(8, 8 + scale % 8)) * Fraction(2) ** (127 - scale // 8)
 
 
-def q8_scale(largest, levels):
-    """The smallest scale whose step is not under the binary32 product largest * (1 / levels)."""
-    wanted = float32(largest * float32(Fraction(1, levels)))
-    scale = Q8_MIN_SCALE
-    while q8_step(scale) < wanted:
-        scale += 1
-    return scale
+def q_scale(largest, per_level):
+    """The smallest scale whose step is not under the binary32 product largest * per_level."""
+    wanted = float32(largest * per_level)
+    return Q_MIN_SCALE + bisect.bisect_left(range(Q_MIN_SCALE, 2040), wanted, key=q_step)
 
 
-def q8_code(bits, scale):
-    if is_nan(bits):
-        return -128
-    if is_inf(bits):
-        return -127 if bits >> 31 else 127
-    return round_even(float32(value_of(bits) * q8_inverse(scale)))
+def q_code(element, scale, bits, noise):
+    top = q_levels(bits, False)
+    if is_nan(element):
+        return -top - 1
+    if is_inf(element):
+        return -top if element >> 31 else top
+    quotient = float32(value_of(element) * q_inverse(scale))
+    if noise is None:
+        return round_even(quotient)
+    return (round_even(256 * quotient) + noise) // 256
 
 
 def padded(data, multiple):
     return data + bytes(-len(data) % multiple)
 
 
-def q8_encode_chunk(elements):
-    blocks = [elements[i:i + Q8_BLOCK] for i in range(0, len(elements), Q8_BLOCK)]
-    guarded = any(bits & 0x7FFFFFFF >= 0x7F000000 for bits in elements)
+def q_pack_block(codes, bits):
+    codes = codes + [0] * (Q_BLOCK - len(codes))
+    if bits == 8:
+        return bytes(code & 0xFF for code in codes)
+    return bytes(codes[j] & 15 | (codes[j + 16] & 15) << 4 for j in range(16))
+
+
+def q_code_bytes(count, bits):
+    return -(-count * bits // 128) * 16
+
+
+def q_code_at(plane, i, bits):
+    if bits == 8:
+        code = plane[i]
+    else:
+        code = plane[i // Q_BLOCK * 16 + i % 16] >> (4 if i % Q_BLOCK >= 16 else 0) & 15
+    return code - (1 << bits) if code >> (bits - 1) else code
+
+
+def q_encode_chunk(elements, bits, noise):
+    guarded = any(element & 0x7FFFFFFF >= 0x7F000000 for element in elements)
+    blocks = [range(i, min(i + Q_BLOCK, len(elements))) for i in range(0, len(elements), Q_BLOCK)]
     scales = []
     for block in blocks:
-        finite = [abs(value_of(b)) for b in block if b & 0x7FFFFFFF < INF_BITS]
-        scales.append(q8_scale(max(finite, default=Fraction(0)), 126 if guarded else 127))
+        finite = [abs(value_of(elements[i])) for i in block
+                  if elements[i] & 0x7FFFFFFF < INF_BITS]
+        scales.append(q_scale(max(finite, default=Fraction(0)), q_per_level(bits, guarded)))
     top = max(scales)
     plane, codes = b"", b""
     for block, scale in zip(blocks, scales):
         byte = max(scale + 255 - top, 0)
         plane += bytes([byte])
-        scale = byte + top - 255
-        codes += bytes(q8_code(bits, scale) & 0xFF for bits in block)
+        scale = max(byte + top - 255, Q_MIN_SCALE)
+        codes += q_pack_block([q_code(elements[i], scale, bits, noise and noise[i])
+                               for i in block], bits)
     head = top.to_bytes(2, "little") + bytes([guarded]) + bytes(13)
-    return head + padded(plane, 16) + padded(codes, 16)
+    return head + padded(plane, 16) + codes[:q_code_bytes(len(elements), bits)]
 
 
-def q8_decode_chunk(data, count):
+def q_decode_chunk(data, count, bits):
     top, guarded = int.from_bytes(data[:2], "little"), data[2] == 1
-    blocks = -(-count // Q8_BLOCK)
-    codes_at = 16 + -(-blocks // 16) * 16
+    blocks = -(-count // Q_BLOCK)
+    plane = data[16 + -(-blocks // 16) * 16:]
+    levels = q_levels(bits, False)
     out = []
     for i in range(count):
-        scale = max(data[16 + i // Q8_BLOCK] + top - 255, Q8_MIN_SCALE)
-        code = data[codes_at + i]
-        code -= 256 if code > 127 else 0
-        if guarded and code == -128:
+        scale = max(data[16 + i // Q_BLOCK] + top - 255, Q_MIN_SCALE)
+        code = q_code_at(plane, i, bits)
+        if guarded and code < -levels:
             out.append(0x7FC00000)
-        elif guarded and abs(code) == 127:
+        elif guarded and abs(code) == levels:
             out.append(INF_BITS | (0x80000000 if code < 0 else 0))
         else:
-            x = code * q8_step(scale)
+            x = code * q_step(scale)
             if guarded:
                 x = max(min(x, FLT_MAX), -FLT_MAX)
             out.append(bits_of(x))
     return out
 
 
-def q8_chunk_bytes(count):
-    blocks = -(-count // Q8_BLOCK)
-    return 16 + -(-blocks // 16) * 16 + -(-count // 16) * 16
+def q_chunk_bytes(count, bits):
+    blocks = -(-count // Q_BLOCK)
+    return 16 + -(-blocks // 16) * 16 + q_code_bytes(count, bits)
 
 
-def q8_encode(elements):
-    return b"".join(q8_encode_chunk(elements[i:i + Q8_CHUNK])
-                    for i in range(0, len(elements), Q8_CHUNK))
+def q_codec(bits, stochastic=False):
+    def encode(elements, key=0, first=0):
+        out = b""
+        for start in range(0, len(elements), Q_CHUNK):
+            chunk = elements[start:start + Q_CHUNK]
+            noise = None
+            if stochastic:
+                numbers = range(first + start, first + start + len(chunk))
+                counters = {n // 16: philox(key, n // 16) for n in numbers}
+                noise = [counters[n // 16][n % 16] for n in numbers]
+            out += q_encode_chunk(chunk, bits, noise)
+        return out
 
+    def decode(data, count):
+        out = []
+        while count:
+            size = min(count, Q_CHUNK)
+            out += q_decode_chunk(data, size, bits)
+            data, count = data[q_chunk_bytes(size, bits):], count - size
+        return out
 
-def q8_decode(data, count):
-    out = []
-    while count:
-        size = min(count, Q8_CHUNK)
-        out += q8_decode_chunk(data, size)
-        data, count = data[q8_chunk_bytes(size):], count - size
-    return out
+    return encode, decode
 
 
 CODECS = {
     "raw": (raw_encode, raw_decode),
     "bf16": (bf16_encode, bf16_decode),
-    "q8": (q8_encode, q8_decode),
+    "q8": q_codec(8),
+    "q8+sr": q_codec(8, stochastic=True),
+    "q4": q_codec(4),
+    "q4+sr": q_codec(4, stochastic=True),
 }
