@@ -6,7 +6,6 @@
 #include <type_traits>
 #include <vector>
 
-#include "codec/float_codec.h"
 #include "codec/float_environment.h"
 #include "codec/piece_loops.h"
 #include "codec/pieces.h"
@@ -124,7 +123,6 @@ class ReduceLoop {
       if (pass_.reduction == Reduction::kAvg) Average(pass_.divisor, size, sums.data);
       TW_TRY(Finish(sums.data, from, size));
     }
-    if (Streams()) StreamFence();
     return {};
   }
 

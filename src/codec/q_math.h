@@ -41,6 +41,10 @@ struct Format {
   static constexpr int kInfCode = kLevels;
   static constexpr int kNanCode = -kLevels - 1;
   static constexpr size_t kBlockBytes = kBlock * kBits / 8;
+  // 1 / levels: to nearest for 8 bits; for 4 bits rounded down, so that multiples of a step up to
+  // the largest code keep that step, as they do for 8 bits.
+  static constexpr float kPerLevel = kBits == 8 ? 1.0f / 127.0f : 0x1.249248p-3f;
+  static constexpr float kPerGuardedLevel = kBits == 8 ? 1.0f / 126.0f : 0x1.555554p-3f;
 };
 using Q8 = Format<8>;
 using Q4 = Format<4>;
@@ -69,9 +73,8 @@ TW_HOST_DEVICE constexpr uint32_t MagnitudeBits(float x) {
 // magnitude: magnitude / levels with its mantissa rounded up to 3 bits.
 template <typename F>
 TW_HOST_DEVICE constexpr uint32_t ScaleOf(uint32_t magnitude_bits, bool guarded) {
-  const float step =
-      BitCast<float>(magnitude_bits) * (guarded ? 1.0f / static_cast<float>(F::kGuardedLevels)
-                                                : 1.0f / static_cast<float>(F::kLevels));
+  const float per_level = guarded ? F::kPerGuardedLevel : F::kPerLevel;
+  const float step = BitCast<float>(magnitude_bits) * per_level;
   const uint32_t scale = (BitCast<uint32_t>(step) + 0xfffffu) >> 20;
   return scale < kMinScale ? kMinScale : scale;
 }

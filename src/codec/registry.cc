@@ -51,16 +51,6 @@ constexpr auto kSpecs = std::to_array<std::string_view>({
     "rq1+unbiased", "tk(1%,q4)", "tk(10%,q8)", "tk(100,bf16)", "tk(1%,raw)",  "iq8",
     "iq4",          "fp8",       "fp8(e5m2)",  "mxfp8",        "mxfp8(e5m2)", "mxfp6",
     "mxfp6(e3m2)",  "mxfp4",     "nvfp4",      "x3",
-    {"q8", CodecId::kQ8, MakeQ8, 0, true},
-    {"q4", CodecId::kQ4, MakeQ4, 0, true},
-});
-constexpr auto kSpecs = std::to_array<std::string_view>({
-    "raw",
-    "bf16",
-    "q8",
-    "q8+sr",
-    "q4",
-    "q4+sr",
 });
 constexpr std::string_view kDelta = "delta";
 

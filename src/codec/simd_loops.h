@@ -21,8 +21,6 @@
 #include "codec/philox.h"
 #include "codec/q_math.h"
 #include "codec/rq_math.h"
-#include "codec/philox.h"
-#include "codec/q_math.h"
 #include "codec/simd.h"
 #include "codec/state_math.h"
 #include "codec/tk_math.h"
@@ -113,9 +111,6 @@ inline bool IsStreamable(const void* target) {
 // Copies `bytes` from an array in the first cache past the caches to `target`, which is aligned to
 // 16 bytes. At one go and by whole lines where it can: lines stored in parts, with work in between,
 // reach memory in parts. `bytes` of the last 16 may be fewer. The caller fences (pieces.h).
-// The caller fences (pieces.h). Copies `bytes` from an array in the first cache past the caches to `target`, which is aligned to
-// 16 bytes. At one go and by whole lines where it can: lines stored in parts, with work in between,
-// reach memory in parts. `bytes` of the last 16 may be fewer.
 inline void StreamOut(const void* source, size_t bytes, void* target) {
 #if defined(__SSE2__)
   const auto* from = static_cast<const char*>(source);
@@ -164,8 +159,6 @@ void CastDecodeAdd(const void* source, size_t count, float* __restrict accumulat
 #include "codec/rq_loops.h"
 #include "codec/tk_loops.h"
 #include "codec/x3_loops.h"
-#include "codec/philox_loops.h"
-#include "codec/q_loops.h"
 
 }  // namespace
 
@@ -205,9 +198,6 @@ const SimdLoops TW_SIMD_LOOPS = {
     .nvfp4 = kBlockFloatLoops<block_float::Nvfp4>,
     .x3_encode = X3Encode,
     .x3_decode = X3Decode,
-    .bf16_decode_add = Bf16DecodeAdd,
-    .q8 = kQLoops<q::Q8>,
-    .q4 = kQLoops<q::Q4>,
 };
 
 }  // namespace thinwire

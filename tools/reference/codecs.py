@@ -118,12 +118,6 @@ def q_levels(bits, guarded):
     return (1 << (bits - 1)) - (2 if guarded else 1)
 
 
-def q_per_level(bits, guarded):
-    if bits == 8:
-        return float32(Fraction(1, q_levels(bits, guarded)))
-    return value_of(0x3E2AAAAA if guarded else 0x3E124924)
-
-
 def q_step(scale):
     return Fraction(8 + scale % 8) * Fraction(2) ** (scale // 8 - 127 - 3)
 
@@ -135,9 +129,6 @@ def q_inverse(scale):
 def q_scale(largest, levels):
     """The smallest scale whose step is not under the binary32 product largest * (1 / levels)."""
     wanted = float32(largest * float32(Fraction(1, levels)))
-def q_scale(largest, per_level):
-    """The smallest scale whose step is not under the binary32 product largest * per_level."""
-    wanted = float32(largest * per_level)
     return Q_MIN_SCALE + bisect.bisect_left(range(Q_MIN_SCALE, 2040), wanted, key=q_step)
 
 
@@ -184,7 +175,6 @@ def q_encode_chunk(elements, bits, noise):
         finite = [abs(value_of(elements[i])) for i in block
                   if elements[i] & 0x7FFFFFFF < INF_BITS]
         scales.append(q_scale(max(finite, default=Fraction(0)), q_levels(bits, guarded)))
-        scales.append(q_scale(max(finite, default=Fraction(0)), q_per_level(bits, guarded)))
     top = max(scales)
     plane, codes = b"", b""
     for block, scale in zip(blocks, scales):
@@ -246,13 +236,6 @@ def q_codec(bits, stochastic=False):
 
     return encode, decode
 
-    def decode(data, count):
-        out = []
-        while count:
-            size = min(count, Q_CHUNK)
-            out += q_decode_chunk(data, size, bits)
-            data, count = data[q_chunk_bytes(size, bits):], count - size
-        return out
 
 # ---- fp16, and narrow floats under a shared scale ----
 
@@ -268,7 +251,6 @@ def fp16_encode(elements):
             narrow = bits_of(value_of(bits), 5, 10, negative_zero=sign != 0)
         out += narrow.to_bytes(2, "little")
     return out
-    return encode, decode
 
 
 def fp16_decode(data, count):
