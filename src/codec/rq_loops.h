@@ -19,7 +19,7 @@ struct alignas(64) RqMatrix {
 
 // Four lines a step: over the three passes of a chunk, all of a later one. Into the second cache:
 // it can wait for more lines at once than the first.
-constexpr size_t kRqChunksAhead = 1;
+constexpr size_t kRqChunksAhead = 2;
 TW_RQ void RqFetchAhead(const float* x, size_t step) {
   for (size_t line = 4 * step; line < 4 * step + 4; ++line) {
     __builtin_prefetch(x + kRqChunksAhead * rq::kChunk + line * 16, 0, 2);
