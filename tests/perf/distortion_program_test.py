@@ -63,7 +63,7 @@ class DistortionProgramTest(unittest.TestCase):
         self.assertIn("### Gaussian\n\n| codec | bits | D | excess |\n|---|---|---|---|\n", out)
         self.assertIn("| `raw` | 32.000 | 0 | - |\n", out)
         q8 = self.measure()["Gaussian", "q8"]
-        self.assertIn(f"| `q8` | 8.281 | {q8['distortion']:.3g} | {q8['excess_bits']:.3f} |\n", out)
+        self.assertIn(f"| `q8` | 8.281 | {q8['distortion']:#.3g} | {q8['excess_bits']:.3f} |\n", out)
 
     def test_a_trellis_of_more_states_loses_less(self):
         rows = self.measure("--trellis")
