@@ -127,7 +127,7 @@ std::string ExcessText(const Row& row) {
 }
 
 std::string DistortionText(const Row& row) {
-  return row.exact() ? "0" : fmt::format("{:.3g}", row.distortion);
+  return row.exact() ? "0" : fmt::format("{:#.3g}", row.distortion);
 }
 
 void PrintText(const Table& table) {

@@ -2,8 +2,8 @@
 """A compressed training ends where the exact one does, if the codec keeps what it must, and sends
 the bytes its documentation says.
 
-Everything here is deterministic: a text from a fixed seed, four ranks as threads of one process, the
-same batches for every codec. Losses are means over the last tenth of the steps, in nats."""
+Everything here is deterministic: a text from a fixed seed, ranks as threads of one process, the same
+batches for every codec. Losses are means over the last tenth of the steps, in nats."""
 
 import json
 import pathlib
@@ -39,15 +39,15 @@ FRAME_HEADER = 64
 
 
 def text():
-    """A chain of made-up words, each followed by one of three: learned to its entropy in seconds."""
+    """A chain of made-up words, each followed by one of three: learned in a second."""
     draw = random.Random(2)
     letters = "etaoinshrdlucmfw"
-    words = [
-        "".join(
-            letters[min(draw.randrange(16), draw.randrange(16))] for _ in range(draw.randrange(2, 8))
-        )
-        for _ in range(40)
-    ]
+
+    def word():
+        count = draw.randrange(2, 8)
+        return "".join(letters[min(draw.randrange(16), draw.randrange(16))] for _ in range(count))
+
+    words = [word() for _ in range(40)]
     followers = [[draw.randrange(len(words)) for _ in range(3)] for _ in words]
     chain = [0]
     while len(chain) < 20000:
@@ -56,8 +56,8 @@ def text():
 
 
 class TrainingTest(unittest.TestCase):
-    # Plain SGD, as the theory of error feedback has it: what is dropped arrives some steps later, and
-    # with momentum the coarsest codecs would need a smaller learning rate.
+    # Plain SGD, as the theory of error feedback has it: what is dropped arrives some steps later,
+    # and with momentum the coarsest codecs would need a smaller learning rate.
     SGD = ("--optimizer", "sgd", "--lr", 0.5, "--lr-decay", 0.02)
     FLAGS = ()
 

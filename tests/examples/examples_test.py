@@ -168,16 +168,18 @@ class TrainTextTest(unittest.TestCase):
         self.assertEqual({file.name: file.stat().st_size for file in folder.iterdir()}, expected)
 
     def test_sgd_learns_from_fixed_samples(self):
-        results = self.train(run, "--ranks", 2, "--optimizer", "sgd", "--lr", 0.1, "--lr-decay", 0.1,
-                             "--momentum", 0.9, "--samples", 64, THINWIRE_TRANSPORT="loopback")
+        results = self.train_threads("--optimizer", "sgd", "--lr", 0.1, "--lr-decay", 0.1,
+                                     "--momentum", 0.9, "--samples", 64)
         self.assertLess(results["loss_last"], 0.6 * results["loss_first"])
 
     def test_flags_that_make_no_sense_together_are_told(self):
-        for flags, reason in ((("--mode", "pipeline", "--ranks", 3), "start 2 ranks, not 3"),
-                              (("--mode", "pipeline", "--policy", "q8"), "--forward and --backward"),
-                              (("--forward", "q8"), "belong to --mode pipeline"),
-                              (("--samples", 100, "--batch", 16), "100 is no multiple"),
-                              (("--epochs", 2), "needs --samples")):
+        for flags, reason in (
+            (("--mode", "pipeline", "--ranks", 3), "start 2 ranks, not 3"),
+            (("--mode", "pipeline", "--policy", "q8"), "--forward and --backward"),
+            (("--forward", "q8"), "belong to --mode pipeline"),
+            (("--samples", 100, "--batch", 16), "100 is no multiple"),
+            (("--epochs", 2), "needs --samples"),
+        ):
             with self.subTest(flags=flags), self.assertRaisesRegex(AssertionError, reason):
                 run(self.PROGRAM, "--text", self.text, *flags, THINWIRE_TRANSPORT="loopback")
 

@@ -45,7 +45,8 @@ class DistortionProgramTest(unittest.TestCase):
     def test_excess_is_what_is_above_the_gaussian_bound(self):
         for (_, codec), row in self.measure().items():
             if codec == "raw":
-                self.assertEqual((row["bits"], row["distortion"], row["excess_bits"]), (32, 0, None))
+                self.assertEqual((row["bits"], row["distortion"]), (32, 0))
+                self.assertIsNone(row["excess_bits"])
             elif row["distortion"] > 0:
                 bound = 0.5 * math.log2(1 / row["distortion"])
                 self.assertAlmostEqual(row["excess_bits"], row["bits"] - bound)
@@ -63,7 +64,8 @@ class DistortionProgramTest(unittest.TestCase):
         self.assertIn("### Gaussian\n\n| codec | bits | D | excess |\n|---|---|---|---|\n", out)
         self.assertIn("| `raw` | 32.000 | 0 | - |\n", out)
         q8 = self.measure()["Gaussian", "q8"]
-        self.assertIn(f"| `q8` | 8.281 | {q8['distortion']:.3g} | {q8['excess_bits']:.3f} |\n", out)
+        figures = f"{q8['distortion']:#.3g} | {q8['excess_bits']:.3f}"
+        self.assertIn(f"| `q8` | 8.281 | {figures} |\n", out)
 
     def test_a_trellis_of_more_states_loses_less(self):
         rows = self.measure("--trellis")
