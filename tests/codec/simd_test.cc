@@ -79,6 +79,7 @@ void ExpectLargeRunsMatchSmallOnes(const Codec& codec, const std::vector<float>&
       EXPECT_EQ(std::memcmp(all.data() + offset, part.data(), head * sizeof(float)), 0);
     }
   }
+  ForceSimd(nullptr);
 }
 
 TEST(SimdTest, RunsLargerThanTheCachesGiveTheSameBytes) {

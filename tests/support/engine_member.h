@@ -21,7 +21,7 @@ namespace thinwire {
 // What engines of a test stand on.
 struct EngineStack {
   MakeForRanks transport;
-  std::function<std::unique_ptr<Device>()> device = MakeHostDevice;
+  std::function<std::unique_ptr<Device>()> device = [] { return MakeHostDevice(); };
   std::string links;  // text of a LinkModel
   size_t segment_bytes = size_t{128} << 10;
   double timeout_seconds = 60;
