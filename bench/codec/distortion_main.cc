@@ -102,13 +102,13 @@ Result<Table> CodecTable(const std::vector<const Codec*>& codecs, const DataSet&
   return table;
 }
 
-// Beside the codecs of about as many bits.
+// Beside the codecs that quantize the same rotated elements one by one.
 Result<Table> TrellisTable(const std::vector<const Codec*>& codecs, const DataSet& data) {
-  constexpr double kMostBits = 2.5;
   Table table = {.title = data.name + ", trellis experiment", .timed = true};
   for (const Codec* codec : codecs) {
+    if (codec->id() != CodecId::kRq1 && codec->id() != CodecId::kRq2) continue;
     TW_ASSIGN(Row row, MeasureCodec(*codec, data.values));
-    if (row.bits <= kMostBits) table.rows.push_back(std::move(row));
+    table.rows.push_back(std::move(row));
   }
   for (const TrellisFigures& figures : RunTrellisExperiment(data.values)) {
     const std::string name =

@@ -20,9 +20,9 @@ void AddCommunication(CLI::App* app, Options* options) {
   app->add_option(
          "--mode", options->mode,
          "data: every rank holds the model, and all average their gradients; pipeline: rank "
-         "0 holds the hidden layer and rank 1 the output layer [data]")
+         "0 holds the hidden layer and rank 1 the output layer")
       ->transform(CLI::CheckedTransformer(kModes).description("data|pipeline"))
-      ->capture_default_str();
+      ->default_str("data");
   app->add_option("--ranks", options->ranks,
                   "ranks as threads of this process [one rank, of the job that torchrun, mpirun or "
                   "thinwire-lab started]")
@@ -48,8 +48,9 @@ void AddTraining(CLI::App* app, Options* options, std::optional<size_t>* epochs)
   app->add_option("--epochs", *epochs, "passes over --samples, instead of --steps")
       ->check(CLI::Range(1, 1000000))
       ->excludes(steps);
-  app->add_option("--optimizer", options->optimizer, "adam or sgd [adam]")
-      ->transform(CLI::CheckedTransformer(kOptimizers).description("adam|sgd"));
+  app->add_option("--optimizer", options->optimizer, "adam or sgd")
+      ->transform(CLI::CheckedTransformer(kOptimizers).description("adam|sgd"))
+      ->default_str("adam");
   app->add_option("--lr", options->learning_rate, "learning rate of the first step")
       ->check(CLI::PositiveNumber);
   app->add_option("--lr-decay", options->learning_rate_decay,
