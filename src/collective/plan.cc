@@ -128,6 +128,13 @@ Chunk ChunkOf(size_t count, int chunks, int index) {
   return {i * share + std::min(i, larger), share + (i < larger ? 1 : 0)};
 }
 
+Chunk ChunkOf(const PlanRequest& request, int index) {
+  const size_t unit = request.codec->sums_exactly() ? kStepElements : 1;
+  const Chunk units = ChunkOf(CeilDivide(request.count, unit), request.ranks, index);
+  const size_t begin = std::min(units.offset * unit, request.count);
+  return {begin, std::min(units.count * unit, request.count - begin)};
+}
+
 PlanBuilder::PlanBuilder(const PlanRequest& request, Algorithm algorithm, int rank) {
   plan_.request = request;
   plan_.algorithm = algorithm;

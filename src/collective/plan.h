@@ -121,6 +121,9 @@ struct Chunk {
   size_t count;
 };
 Chunk ChunkOf(size_t count, int chunks, int index);
+// The chunk of rank `index` of an all-reduce. Where sums are exact, chunks begin where steps do, so
+// that every algorithm rounds the same elements alike.
+Chunk ChunkOf(const PlanRequest& request, int index);
 
 // Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a
 // message may be empty, so short vectors and barriers need no special case.

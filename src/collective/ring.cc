@@ -9,7 +9,7 @@ void EmitRing(const PlanRequest& request, int rank, PlanBuilder* plan) {
   const int next = RankAfter(rank, 1, n);
   const int previous = RankAfter(rank, n - 1, n);
   const auto chunk_back = [&](int distance) {
-    return ChunkOf(request.count, n, RankAfter(rank, n - distance % n, n));
+    return ChunkOf(request, RankAfter(rank, n - distance % n, n));
   };
 
   // Hops 0 .. n-2: the partial sum of chunk c starts at rank c and grows by one term a hop. The

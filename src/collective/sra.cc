@@ -6,12 +6,12 @@ namespace thinwire {
 void EmitSra(const PlanRequest& request, int rank, PlanBuilder* plan) {
   using Content = PlanBuilder::Content;
   const int n = request.ranks;
-  const Chunk mine = ChunkOf(request.count, n, rank);
+  const Chunk mine = ChunkOf(request, rank);
 
   // Hop 0: my share of each peer's chunk goes to its owner; theirs of mine come here.
   for (int d = 1; d < n; ++d) {
     const int peer = RankAfter(rank, d, n);
-    const Chunk theirs = ChunkOf(request.count, n, peer);
+    const Chunk theirs = ChunkOf(request, peer);
     plan->Send(plan->Encode(theirs.offset, theirs.count), peer, 0);
   }
   std::vector<SlotId> terms(static_cast<size_t>(n));
@@ -27,7 +27,7 @@ void EmitSra(const PlanRequest& request, int rank, PlanBuilder* plan) {
   plan->Decode(sum, mine.offset);
   for (int d = 1; d < n; ++d) {
     const int peer = RankAfter(rank, n - d, n);
-    const Chunk theirs = ChunkOf(request.count, n, peer);
+    const Chunk theirs = ChunkOf(request, peer);
     plan->Decode(plan->Receive(peer, theirs.count, 1, Content::kSum), theirs.offset);
   }
 }

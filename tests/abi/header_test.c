@@ -39,6 +39,7 @@ static void Check(void) {
   CHECK(pncclGetVersion(&version) == ncclSuccess);
 }
 #else
+#include "thinwire/codec.h"
 #include "thinwire/thinwire.h"
 
 static void Check(void) {
@@ -47,14 +48,15 @@ static void Check(void) {
   int version = 0;
   CHECK(sizeof(thinwireUniqueId) == 128);
   CHECK(sizeof(thinwireResult_t) == 4 && sizeof(thinwireOperation_t) == 4);
-  CHECK(sizeof(thinwireConfig_t) == 96 && config.size == sizeof(config));
+  CHECK(sizeof(thinwireConfig_t) == 120 && config.size == sizeof(config));
   CHECK(config.magic == THINWIRE_CONFIG_MAGIC && config.version == THINWIRE_VERSION_CODE);
   CHECK(config.transport == NULL && config.netInterface == NULL && config.segmentBytes == 0);
   CHECK(config.timeoutSeconds < 0 && config.silenceSeconds < 0 && config.measureError < 0);
-  CHECK(sizeof(thinwireCallOptions_t) == 40 && options.size == sizeof(options));
+  CHECK(sizeof(thinwireCallOptions_t) == 56 && options.size == sizeof(options));
   CHECK(options.magic == THINWIRE_CALL_MAGIC && options.policy == NULL);
-  CHECK(options.request == NULL && options.stream == NULL);
-  CHECK(sizeof(thinwireStatistics_t) == 152);
+  CHECK(options.request == NULL && options.stream == NULL && options.tensor == NULL);
+  CHECK(options.key == THINWIRE_NO_KEY && config.stateBytes == 0 && config.stateFolder == NULL);
+  CHECK(sizeof(thinwireStatistics_t) == 184);
   CHECK(thinwireInvalidArgument == 4 && thinwireInvalidUsage == 5 && thinwireRemoteError == 6);
   CHECK(thinwireInProgress == 7 && thinwireTimeout == 8);
   CHECK(thinwireInt8 == 0 && thinwireFloat32 == 7 && thinwireFloat8e5m2 == 11);

@@ -30,7 +30,8 @@ def declared(header, pattern):
 
 class SymbolsTest(unittest.TestCase):
     def test_libthinwire_exports_what_its_header_declares(self):
-        names = declared("thinwire/thinwire.h", r"THINWIRE_API [^;]*?\b(thinwire\w+)\(")
+        pattern = r"THINWIRE_API [^;]*?\b(thinwire\w+)\("
+        names = declared("thinwire/thinwire.h", pattern) | declared("thinwire/codec.h", pattern)
         self.assertGreater(len(names), 20)
         self.assertEqual({name: "T" for name in names}, exported(THINWIRE))
 
