@@ -33,7 +33,7 @@ class Q final : public FloatCodec {
             .absolute = halves * 0x1p-127};
   }
   // To nearest, no element's error exceeds the element. At random it can: an eighth of a step may
-  // become a whole one, and a chunk of such elements exists, as its steps are at least 2^-126.
+  // become a whole one, and there are chunks of nothing else, as steps are at least 2^-126.
   bool contractive() const override { return !noisy_; }
 
   size_t PieceBytes(size_t count) const override { return q::ChunkBytes<F>(count); }

@@ -5,7 +5,7 @@
 //
 // A *scale* k is the top 11 bits of a positive binary32, (exponent << 3) | 3 mantissa bits; its
 // *step*, (8 + m) * 2^(e - 3), is the value of one code. A chunk's head holds its largest scale
-// `top`, a block's byte holds k - top + 255. Code times step has 12 significant bits at most and no
+// `top`, a block's byte holds k - top + 255. Code times step has 11 significant bits at most and no
 // chunk that decoders accept overflows outside the guarded ones, so decoding is exact, and fusing
 // it with an addition can't change a bit.
 

@@ -15,8 +15,10 @@
 #include "codec/float_codec.h"
 #include "codec/float_environment.h"
 #include "codec/inputs.h"
+#include "codec/passes.h"
 #include "codec/philox.h"
 #include "codec/q_math.h"
+#include "codec/simd.h"
 
 namespace thinwire {
 namespace {
@@ -345,6 +347,18 @@ TYPED_TEST(QTest, TheMeanOverManyKeysIsTheElement) {
   EXPECT_LT(worst, 4.5 * deviation + 1.0 / 512);
   const double elements = static_cast<double>(x.size());
   EXPECT_LT(std::fabs(total / elements), 4.5 * deviation / std::sqrt(elements) + 1.0 / 4096);
+}
+
+TEST(QErrorTest, OnGaussianDataIsThatOfTheDocument) {
+  const std::vector<float> x = test::FiniteInputs(1 << 18)[2].second;
+  const std::pair<const char*, double> wants[] = {
+      {"q8", 3.25e-5}, {"q8+sr", 6.5e-5}, {"q4", 1.07e-2}, {"q4+sr", 2.14e-2}};
+  for (const auto& [spec, want] : wants) {
+    const Bytes bytes = Encode(Find(spec), x, {.key = 3});
+    auto measured = MeasureError(Find(spec), x.data(), kFloat, x.size(), bytes);
+    ASSERT_TRUE(measured.ok());
+    EXPECT_NEAR(measured->error / measured->energy, want, 0.02 * want) << spec;
+  }
 }
 
 TEST(QContractionTest, RoundingToNearestContractsAndRandomRoundingNeedNot) {
