@@ -129,14 +129,6 @@ class ReduceLoop {
     return !IsDense(pass_.encoder) && pass_.encoder->AsFloatCodec() != nullptr &&
            pass_.encoder->EncodedBytes(pass_.count, kWide) >= size_t{1} << 20;
   }
-  // While sums are encoded, one of the terms, each in turn, is fetched as far as that goes.
-  const std::byte* Ahead(size_t from) const {
-    const Term& term = pass_.terms[from / kPiece % pass_.terms.size()];
-    const size_t element = from + 2 * kPiece;
-    if (element >= pass_.count) return nullptr;
-    return IsDense(term.codec) ? At(term.bytes.data(), pass_.dtype, element)
-                               : term.bytes.data() + term.codec->EncodedBytes(element, kWide);
-  }
 
   // sums = term
   Status Start(const Term& term, size_t from, size_t size, T* sums) const {
@@ -172,9 +164,8 @@ class ReduceLoop {
       const size_t offset = pass_.encoder->EncodedBytes(from, kWide);
       if constexpr (std::is_same_v<T, float>) {
         if (const FloatCodec* codec = pass_.encoder->AsFloatCodec(); codec != nullptr) {
-          return codec->EncodePiece(
-              sums, size, {.stream = Streams(), .ahead = Ahead(from), .noise = {.first = from}},
-              pass_.encoded + offset);
+          return codec->EncodePiece(sums, size, {.stream = Streams(), .noise = {.first = from}},
+                                    pass_.encoded + offset);
         }
       }
       pass_.encoder->Encode(sums, kWide, size, pass_.encoded + offset, {.first = from});
