@@ -40,7 +40,7 @@ class CheckLayersTest(unittest.TestCase):
             "src/comm/a.cc": '#include "codec/codec.h"\n#include "bootstrap/x.h"\n',
             "src/collective/a.cc": '#include "base/a.h"\n#include <vector>\n',
             "src/codec/a.cc": '#include "a.h"\n', "src/codec/a.h": "",
-            "cuda/codec/a.cu": '#include "codec/q8_math.h"\n',
+            "cuda/codec/a.cu": '#include "codec/q_math.h"\n',
         }), (0, ""))
 
     def test_sideways_includes_are_caught_with_their_line(self):
