@@ -111,9 +111,6 @@ inline bool IsStreamable(const void* target) {
 // Copies `bytes` from an array in the first cache past the caches to `target`, which is aligned to
 // 16 bytes. At one go and by whole lines where it can: lines stored in parts, with work in between,
 // reach memory in parts. `bytes` of the last 16 may be fewer. The caller fences (pieces.h).
-// The caller fences (pieces.h). Copies `bytes` from an array in the first cache past the caches to
-// `target`, which is aligned to 16 bytes. At one go and by whole lines where it can: lines stored
-// in parts, with work in between, reach memory in parts. `bytes` of the last 16 may be fewer.
 inline void StreamOut(const void* source, size_t bytes, void* target) {
 #if defined(__SSE2__)
   const auto* from = static_cast<const char*>(source);
