@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <memory>
+#include <new>
 #include <random>
 #include <vector>
 
@@ -18,15 +20,40 @@
 #include "codec/codec.h"
 #include "codec/passes.h"
 #include "codec/simd.h"
+#include "device/device.h"
 
 namespace thinwire {
 namespace {
 
 constexpr size_t kCount = size_t{32} << 20;  // 128 MiB of binary32
 
+// Memory on its own cache lines, as frameworks allocate tensors.
+template <typename T>
+class Tensor {
+ public:
+  explicit Tensor(size_t count)
+      : data_(static_cast<T*>(::operator new(count * sizeof(T), kAlignment))), count_(count) {
+    std::uninitialized_fill_n(data_, count, T{});
+  }
+  ~Tensor() { ::operator delete(data_, kAlignment); }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+
+  T* data() { return data_; }
+  size_t size() const { return count_; }
+  T* begin() { return data_; }
+  T* end() { return data_ + count_; }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  T* const data_;
+  const size_t count_;
+};
+using Bytes = Tensor<std::byte>;
+
 struct Arrays {
-  std::vector<float> input = std::vector<float>(kCount);
-  std::vector<float> output = std::vector<float>(kCount);
+  Tensor<float> input{kCount};
+  Tensor<float> output{kCount};
   Arrays() {
     std::minstd_rand random(1);
     for (float& x : input) x = static_cast<float>(random()) / 2147483648.0f - 0.5f;
@@ -86,6 +113,8 @@ void Compare(benchmark::State& state, size_t count, double traffic,
   state.counters["vs_memcpy"] = rate / copy_rate;
 }
 
+double DenseBytes(size_t count) { return static_cast<double>(count * sizeof(float)); }
+
 const Codec& Find(const std::string& spec) { return *FindCodec(spec).value(); }
 
 // Bytes of the first `count` elements of the input, encoded.
@@ -104,7 +133,7 @@ void Encode(benchmark::State& state, const std::string& spec, const SimdLoops* l
   const void* input = Input(codec, dtype);
   const size_t dense = kCount * SizeOf(dtype);
   const size_t used = Encoded(codec, dtype, input, kCount).size();
-  std::vector<std::byte> encoded(codec.EncodedBytes(kCount, dtype));
+  Bytes encoded(codec.EncodedBytes(kCount, dtype));
   Compare(state, dense / sizeof(float), static_cast<double>(dense + used),
           [&] { codec.Encode(input, dtype, kCount, encoded.data()); });
   state.counters["bits"] = 8.0 * static_cast<double>(used) / kCount;
@@ -122,6 +151,44 @@ void Decode(benchmark::State& state, const std::string& spec, const SimdLoops* l
           [&] { ok &= codec.Decode(encoded, dtype, kCount, Data().output.data()).ok(); });
   if (!ok) state.SkipWithError("decode failed");
   ForceSimd(nullptr);
+}
+
+// Encode with a residual or a reference that is advanced in place. `input_vs_memcpy`: elements
+// taken to elements copied.
+void EncodeStateful(benchmark::State& state, const std::string& spec) {
+  const Codec& codec = Find(spec);
+  const Codec& storage = codec.storage();
+  const auto* const input = static_cast<const float*>(Input(codec, DataType::kFloat32));
+  Bytes encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
+  Bytes kept(storage.EncodedBytes(kCount, DataType::kFloat32));
+  storage.Encode(std::vector<float>(kCount).data(), DataType::kFloat32, kCount, kept.data());
+  const EncodePass pass = {.codec = &codec,
+                           .source = input,
+                           .count = kCount,
+                           .target = encoded.data(),
+                           .state = {codec.feedback(), &storage, kept.data(), kept.data()}};
+  bool ok = true;
+  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(2 * kept.size() + encoded.size()),
+          [&] { ok &= Encode(pass).ok(); });
+  if (!ok) state.SkipWithError("encode failed");
+  state.counters["input_vs_memcpy"] =
+      state.counters["vs_memcpy"] * 2 * DenseBytes(kCount) /
+      (DenseBytes(kCount) + static_cast<double>(2 * kept.size() + encoded.size()));
+}
+
+// Encode by several threads.
+void EncodeThreads(benchmark::State& state, const std::string& spec, int threads) {
+  const Codec& codec = Find(spec);
+  const auto device = MakeHostDevice(threads);
+  Bytes encoded(codec.EncodedBytes(kCount, DataType::kFloat32));
+  const EncodePass pass = {.codec = &codec,
+                           .source = Input(codec, DataType::kFloat32),
+                           .count = kCount,
+                           .target = encoded.data()};
+  bool ok = true;
+  Compare(state, kCount, DenseBytes(kCount) + static_cast<double>(encoded.size()),
+          [&] { ok &= device->Encode(pass).ok(); });
+  if (!ok) state.SkipWithError("encode failed");
 }
 
 // `peers` encoded contributions, encoded again: what the owner of a chunk does.
@@ -163,6 +230,13 @@ const bool registered = [] {
       Register(spec + "/reduce/" + std::to_string(peers),
                [=](auto& state) { ReducePeers(state, spec, peers); });
     }
+  }
+  for (const std::string spec : {"q8+ef", "q8+ef(bf16)", "q4+ef", "rq4+ef", "rq2+ef", "rq1+ef",
+                                 "tk(1%)+ef", "tk(1%)+ef(bf16)", "delta(rq2)", "delta(q8)"}) {
+    Register(spec + "/encode", [=](auto& state) { EncodeStateful(state, spec); });
+  }
+  for (const std::string spec : {"q8", "rq4"}) {
+    Register(spec + "/encode/2_threads", [=](auto& state) { EncodeThreads(state, spec, 2); });
   }
   Register("x3/bfloat16/encode",
            [](auto& state) { Encode(state, "x3", nullptr, DataType::kBfloat16); });

@@ -285,8 +285,7 @@ Status Encode(const EncodePass& pass) {
   for (size_t from = 0; from < pass.count; from += kPiece) {
     const size_t size = std::min(kPiece, pass.count - from);
     const float* x = LoadFloats(At(pass.source, pass.dtype, from), pass.dtype, size, wide.data);
-    const bool more = x != wide.data && from + size < pass.count;
-    TW_TRY(encoder.Encode(x, from, size, more ? x + size : nullptr));
+    TW_TRY(encoder.Encode(x, from, size));
   }
   return {};
 }

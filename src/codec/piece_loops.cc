@@ -31,7 +31,8 @@ PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, con
       noise_(noise),
       steps_(steps),
       stream_state_(state.storage->exact() && count * sizeof(float) >= kStreamBytes) {
-  options_.stream = codec_.Offset(count) >= kStreamBytes;
+  // With state, what was encoded is read back at once.
+  options_.stream = state.kind == Feedback::kNone && codec_.Offset(count) >= kStreamBytes;
   options_.hint = &hint_;
 }
 
@@ -59,24 +60,26 @@ Status PieceEncoder::Encode(const float* x, size_t from, size_t size, const void
     x = t.data;
   }
   codec_.Encode(x, size, options_, target);
-  TW_ASSIGN(const float* sent, codec_.Decode(target, size, y.data));
+  // In place, the next state is made where the last one was, which is in the first cache. Only a
+  // reference is still needed once t was made of it.
+  std::byte* const after = state_.after + storage_.Offset(from);
+  const bool direct = kept != nullptr && static_cast<const void*>(kept) == after;
+  float* const next = direct ? reinterpret_cast<float*>(after) : y.data;
+  TW_ASSIGN(const float* sent, codec_.Decode(target, size, residual ? next : y.data));
   if (residual) {
-    Simd().residual(x, sent, size, y.data);
+    Simd().residual(x, sent, size, next);
   } else if (kept != nullptr) {
-    Simd().advance_reference(kept, sent, size, y.data);
-  } else {
+    Simd().advance_reference(kept, sent, size, next);
+  } else if (sent != y.data) {
     std::copy_n(sent, size, y.data);
   }
-  StoreState(y.data, from, size);
-  return {};
-}
-
-void PieceEncoder::StoreState(const float* values, size_t from, size_t size) const {
-  std::byte* const after = state_.after + storage_.Offset(from);
+  if (direct) return {};
   if (stream_state_ && reinterpret_cast<uintptr_t>(after) % 16 == 0) {
-    return Simd().stream_out(values, size * sizeof(float), after);
+    Simd().stream_out(y.data, size * sizeof(float), after);
+  } else {
+    storage_.Encode(y.data, size, {}, after);
   }
-  storage_.Encode(values, size, {}, after);
+  return {};
 }
 
 PieceDecoder::PieceDecoder(const Codec& codec, DataType dtype, const StateSpan& state,

@@ -51,8 +51,6 @@ class PieceEncoder {
   Status Encode(const float* x, size_t from, size_t size, const void* ahead = nullptr);
 
  private:
-  void StoreState(const float* values, size_t from, size_t size) const;
-
   PieceCodec codec_;
   PieceCodec storage_;
   StateSpan state_;

@@ -89,17 +89,9 @@ void Add(const float* __restrict source, size_t count, float* __restrict accumul
 
 // ---- State: formulas in state_math.h ----
 
-void WithResidual(const float* x, const float* residual, size_t count, float* t) {
-  for (size_t i = 0; i < count; ++i) t[i] = x[i] + residual[i];
-}
-void Residual(const float* t, const float* y, size_t count, float* residual) {
-  for (size_t i = 0; i < count; ++i) residual[i] = state::Residual(t[i], y[i]);
-}
-void FromReference(const float* x, const float* reference, size_t count, float* t) {
-  for (size_t i = 0; i < count; ++i) t[i] = state::Difference(x[i], reference[i]);
-}
-void AdvanceReference(const float* reference, const float* y, size_t count, float* next) {
-  for (size_t i = 0; i < count; ++i) next[i] = state::Advanced(reference[i], y[i]);
+template <float (*kFormula)(float, float)>
+void StateLoop(const float* a, const float* b, size_t count, float* result) {
+  for (size_t i = 0; i < count; ++i) result[i] = kFormula(a[i], b[i]);
 }
 
 // ---- Stores past the caches ----
@@ -169,10 +161,10 @@ const SimdLoops TW_SIMD_LOOPS = {
     .narrow = NarrowAny,
     .add = Add,
     .stream_out = StreamOut,
-    .with_residual = WithResidual,
-    .residual = Residual,
-    .from_reference = FromReference,
-    .advance_reference = AdvanceReference,
+    .with_residual = StateLoop<state::WithResidual>,
+    .residual = StateLoop<state::Residual>,
+    .from_reference = StateLoop<state::Difference>,
+    .advance_reference = StateLoop<state::Advanced>,
     .bf16_encode = Bf16Encode,
     .bf16_decode_add = CastDecodeAdd<Bfloat16>,
     .fp16_decode_add = CastDecodeAdd<Half>,

@@ -17,6 +17,7 @@ TW_HOST_DEVICE constexpr float FiniteOrZero(float x) {
   return (bits & 0x7f800000u) == 0x7f800000u ? 0.0f : x;
 }
 
+TW_HOST_DEVICE constexpr float WithResidual(float x, float residual) { return x + residual; }
 // e' of what was to be sent, t, and what the receiver decodes, y.
 TW_HOST_DEVICE constexpr float Residual(float t, float y) { return FiniteOrZero(t - y); }
 
