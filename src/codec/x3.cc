@@ -9,14 +9,12 @@
 #include "base/checked.h"
 #include "codec/builtin_codecs.h"
 #include "codec/float_environment.h"
+#include "codec/piece_loops.h"
 #include "codec/pieces.h"
 #include "codec/x3_math.h"
 
 namespace thinwire {
 namespace {
-
-// Output of this many bytes or more goes past the caches, as in FloatCodec.
-constexpr size_t kStreamBytes = size_t{4} << 20;
 
 size_t Chunks(size_t count) { return CeilDivide(count, x3::kChunk); }
 size_t TableBytes(size_t count) { return x3::TableBytes(Chunks(count)); }

@@ -24,6 +24,9 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable segment("THINWIRE_SEGMENT", "64K");
   const Variable measure("THINWIRE_MEASURE_ERROR", "1");
   const Variable port("THINWIRE_PORT", "4711");
+  const Variable state("THINWIRE_STATE_BYTES", "8G");
+  const Variable folder("THINWIRE_STATE_FOLDER", "/scratch");
+  const Variable threads("THINWIRE_THREADS", "4");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().policy, "q8");
@@ -31,6 +34,9 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().segment_bytes, size_t{64} << 10);
   EXPECT_TRUE(env.value().measure_error);
   EXPECT_EQ(env.value().port, 4711);
+  EXPECT_EQ(env.value().state_bytes, size_t{8} << 30);
+  EXPECT_EQ(env.value().state_folder, "/scratch");
+  EXPECT_EQ(env.value().threads, 4);
 }
 
 TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
@@ -42,7 +48,10 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
   for (const auto& [name, value] : {std::pair{"THINWIRE_TIMEOUT", "soon"},
                                     {"THINWIRE_SEGMENT", "big"},
                                     {"THINWIRE_MEASURE_ERROR", "yes"},
-                                    {"THINWIRE_PORT", "70000"}}) {
+                                    {"THINWIRE_PORT", "70000"},
+                                    {"THINWIRE_STATE_BYTES", "much"},
+                                    {"THINWIRE_THREADS", "0"},
+                                    {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);
     const Result<Env> env = Env::Read();
     ASSERT_FALSE(env.ok()) << name;

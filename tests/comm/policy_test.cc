@@ -72,6 +72,24 @@ TEST(PolicyTest, TheFirstRuleThatMatchesDecides) {
             "bf16 auto");
 }
 
+TEST(PolicyTest, PatternsSelectTensorsByName) {
+  const Policy policy =
+      Parsed("*.bias layers.?.norm: raw; all_reduce float >=64K: rq4+ef; half: q8");
+  const auto codec = [&](const std::string& tensor, DataType dtype = DataType::kFloat32,
+                         size_t bytes = kLarge) {
+    return policy.For(Operation::kAllReduce, dtype, Reduction::kSum, bytes, tensor).codec->spec();
+  };
+  EXPECT_EQ(codec("layers.1.bias"), "raw");
+  EXPECT_EQ(codec("layers.1.norm"), "raw");
+  EXPECT_EQ(codec("layers.12.norm"), "rq4+ef");
+  EXPECT_EQ(codec("layers.1.weight"), "rq4+ef");
+  EXPECT_EQ(codec(""), "rq4+ef") << "a call without a name";
+  EXPECT_EQ(codec("layers.1.weight", DataType::kFloat32, 65535), "raw");
+  EXPECT_EQ(codec("layers.1.weight", DataType::kFloat16), "q8");
+  EXPECT_EQ(ChoiceOf("*.bias: q8"), "raw auto") << "no name, no match";
+  EXPECT_EQ(ChoiceOf("*.*: tk(1%,q4)+ef; delta(rq2)"), "delta(rq2) auto");
+}
+
 TEST(PolicyTest, SmallVectorsStayExactUnlessASizeIsNamed) {
   const auto choice = [](const char* text, size_t bytes) {
     return ChoiceOf(text, Operation::kAllReduce, DataType::kFloat32, Reduction::kSum, bytes);
