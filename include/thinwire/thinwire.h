@@ -264,7 +264,8 @@ THINWIRE_API thinwireResult_t thinwirePolicyCheck(const char* policy);
 /* How far one encode by `codec`, such as "q8", may move an element x:
  *   relative * |x| + ofBlock * max |x_i| over its block + ofChunk * max |x_i| over its chunk
  *   + absolute
- * (docs/codecs.md has blocks and chunks). All 0 for an exact codec. */
+ * (docs/codecs.md has blocks and chunks). All 0 for an exact codec. Magnitudes that bf16 or fp16 round
+ * to Inf are not covered. */
 THINWIRE_API thinwireResult_t thinwireCodecErrorBound(const char* codec, double* relative,
                                                       double* ofBlock, double* ofChunk,
                                                       double* absolute);
