@@ -44,7 +44,6 @@ void OperationRun::PackHead(SlotSegment id, StateContent content, std::byte* pay
   const StateSpan state = StateOf(id);
   if (state.kind == Feedback::kReference) {
     const SlotState& slot = collective_.state->slots[id.first];
-    collective_.state->slots[id.first].version_after = slot.version + 1;
     head.version = slot.version;
     if (content == StateContent::kCoded) {
       head.reference_hash = Xxh3({state.before, StateSegmentBytes(id)});

@@ -20,7 +20,7 @@ struct SlotState {
   std::span<const std::byte> before;  // empty: the key's first visit, or nothing to keep
   std::span<std::byte> after;         // empty: nothing to keep
   uint64_t version = 0;               // of `before`: how often it was advanced
-  // Of `after`; written by the run. A receiver that was out of step takes its sender's.
+  // Of `after`: the next. A receiver that was out of step takes its sender's.
   uint64_t version_after = 0;
 };
 
