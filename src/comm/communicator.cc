@@ -88,7 +88,7 @@ bool NeedsRecv(const Call& call, int rank) {
 
 Status Pending::Wait() {
   const Status status = completion->Wait();
-  if (state != nullptr && status.ok()) state->Commit();
+  if (state != nullptr) status.ok() ? state->Commit() : state->Release();
   state.reset();
   RunFigures figures = completion->figures();
   if (agreement != nullptr && agreement->done()) {

@@ -41,4 +41,8 @@ void HeldState::Commit() {
   for (Held& held : held_) held.lease.Commit(slots[held.slot].version_after);
 }
 
+void HeldState::Release() {
+  for (Held& held : held_) held.lease = ReplicaLease();
+}
+
 }  // namespace thinwire

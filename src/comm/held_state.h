@@ -21,8 +21,10 @@ class HeldState final : public OperationState {
   static Result<std::shared_ptr<HeldState>> Acquire(const Plan& plan, uint64_t key,
                                                     ReplicaStore* store);
 
-  // Makes what the operation left the state. Without it, the state stays as it was.
+  // Makes what the operation left the state.
   void Commit();
+  // Leaves the state as it was, although the engine may hold this a little longer.
+  void Release();
 
  private:
   struct Held {
