@@ -14,11 +14,6 @@ namespace {
 
 const Codec* FromC(thinwireCodec_t codec) { return reinterpret_cast<const Codec*>(codec); }
 
-Status CheckGiven(const void* pointer, const char* name) {
-  if (pointer == nullptr) return InvalidArgument("{} is NULL", name);
-  return {};
-}
-
 Status CheckDataType(thinwireDataType_t dtype) {
   if (static_cast<unsigned>(dtype) < kDataTypes) return {};
   return InvalidArgument("{} is no data type", static_cast<int>(dtype));
@@ -26,7 +21,7 @@ Status CheckDataType(thinwireDataType_t dtype) {
 
 // Whether `codec` can code `count` elements of `dtype`; its bytes.
 Result<size_t> CheckedBytes(const Codec* codec, size_t count, thinwireDataType_t dtype) {
-  TW_TRY(CheckGiven(codec, "codec"));
+  TW_TRY(CheckPointer(codec, "codec"));
   TW_TRY(CheckDataType(dtype));
   const auto type = static_cast<DataType>(dtype);
   if (!codec->Supports(type)) {
@@ -38,11 +33,6 @@ Result<size_t> CheckedBytes(const Codec* codec, size_t count, thinwireDataType_t
 Status CheckCapacity(size_t needed, size_t capacity) {
   if (needed <= capacity) return {};
   return InvalidArgument("the target holds {} bytes; {} are needed", capacity, needed);
-}
-
-size_t StateBytesOf(const Codec& codec, size_t count) {
-  if (codec.feedback() == Feedback::kNone) return 0;
-  return codec.storage().EncodedBytes(count, DataType::kFloat32);
 }
 
 Result<StateSpan> StateOf(const Codec* codec, void* state, bool decodes) {
@@ -64,7 +54,7 @@ std::span<const std::byte> Bytes(const void* data, size_t bytes) {
 
 Result<Term> TermOf(const thinwireCodecTerm_t& given, DataType dtype, size_t count) {
   const Codec* codec = FromC(given.codec);
-  if (count != 0) TW_TRY(CheckGiven(given.data, "a term's data"));
+  if (count != 0) TW_TRY(CheckPointer(given.data, "a term's data"));
   if (codec == nullptr && given.bytes != count * SizeOf(dtype)) {
     return InvalidArgument("a term of elements has {} bytes, which {} {} don't take", given.bytes,
                            count, NameOf(dtype));
@@ -82,8 +72,8 @@ extern "C" {
 
 thinwireResult_t thinwireCodecFind(const char* spec, thinwireCodec_t* codec) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(spec, "spec"));
-    TW_TRY(CheckGiven(codec, "codec"));
+    TW_TRY(CheckPointer(spec, "spec"));
+    TW_TRY(CheckPointer(codec, "codec"));
     TW_ASSIGN(const Codec* found, FindCodec(spec));
     *codec = reinterpret_cast<thinwireCodec_t>(found);
     return {};
@@ -93,7 +83,7 @@ thinwireResult_t thinwireCodecFind(const char* spec, thinwireCodec_t* codec) {
 thinwireResult_t thinwireCodecEncodedBytes(thinwireCodec_t codec, size_t count,
                                            thinwireDataType_t dtype, size_t* bytes) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(bytes, "bytes"));
+    TW_TRY(CheckPointer(bytes, "bytes"));
     TW_ASSIGN(*bytes, CheckedBytes(FromC(codec), count, dtype));
     return {};
   });
@@ -101,18 +91,18 @@ thinwireResult_t thinwireCodecEncodedBytes(thinwireCodec_t codec, size_t count,
 
 thinwireResult_t thinwireCodecStateBytes(thinwireCodec_t codec, size_t count, size_t* bytes) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(codec, "codec"));
-    TW_TRY(CheckGiven(bytes, "bytes"));
-    *bytes = StateBytesOf(*FromC(codec), count);
+    TW_TRY(CheckPointer(codec, "codec"));
+    TW_TRY(CheckPointer(bytes, "bytes"));
+    *bytes = FromC(codec)->StateBytes(count);
     return {};
   });
 }
 
 thinwireResult_t thinwireCodecStateReset(thinwireCodec_t codec, size_t count, void* state) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(codec, "codec"));
-    if (StateBytesOf(*FromC(codec), count) == 0) return {};
-    TW_TRY(CheckGiven(state, "state"));
+    TW_TRY(CheckPointer(codec, "codec"));
+    if (FromC(codec)->StateBytes(count) == 0) return {};
+    TW_TRY(CheckPointer(state, "state"));
     const std::vector<float> zeros(count);
     FromC(codec)->storage().Encode(zeros.data(), DataType::kFloat32, count,
                                    static_cast<std::byte*>(state));
@@ -124,13 +114,13 @@ thinwireResult_t thinwireCodecEncode(thinwireCodec_t codec, const void* source, 
                                      thinwireDataType_t dtype, void* target, size_t capacity,
                                      size_t* bytes, void* state, uint64_t seed) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(bytes, "bytes"));
+    TW_TRY(CheckPointer(bytes, "bytes"));
     TW_ASSIGN(const size_t needed, CheckedBytes(FromC(codec), count, dtype));
     TW_TRY(CheckCapacity(needed, capacity));
     *bytes = 0;
     if (count == 0) return {};
-    TW_TRY(CheckGiven(source, "source"));
-    TW_TRY(CheckGiven(target, "target"));
+    TW_TRY(CheckPointer(source, "source"));
+    TW_TRY(CheckPointer(target, "target"));
     TW_ASSIGN(const StateSpan span, StateOf(FromC(codec), state, /*decodes=*/false));
     const auto type = static_cast<DataType>(dtype);
     auto* const to = static_cast<std::byte*>(target);
@@ -151,8 +141,8 @@ thinwireResult_t thinwireCodecDecode(thinwireCodec_t codec, const void* source, 
                                      void* state) {
   return Guard([&]() -> Status {
     TW_TRY(CheckedBytes(FromC(codec), count, dtype).status());
-    if (count != 0) TW_TRY(CheckGiven(source, "source"));
-    if (count != 0) TW_TRY(CheckGiven(target, "target"));
+    if (count != 0) TW_TRY(CheckPointer(source, "source"));
+    if (count != 0) TW_TRY(CheckPointer(target, "target"));
     TW_ASSIGN(const StateSpan span, StateOf(FromC(codec), state, /*decodes=*/true));
     return Decode(DecodePass{.codec = FromC(codec),
                              .bytes = Bytes(source, bytes),
@@ -168,8 +158,8 @@ thinwireResult_t thinwireCodecReduce(const thinwireCodecTerm_t* terms, size_t nt
                                      thinwireCodec_t codec, void* result, size_t capacity,
                                      size_t* bytes, void* state, uint64_t seed) {
   return Guard([&]() -> Status {
-    TW_TRY(CheckGiven(bytes, "bytes"));
-    TW_TRY(CheckGiven(terms, "terms"));
+    TW_TRY(CheckPointer(bytes, "bytes"));
+    TW_TRY(CheckPointer(terms, "terms"));
     const Codec* encoder = FromC(codec);
     const Codec* const written = encoder == nullptr ? &RawCodec() : encoder;
     TW_ASSIGN(const size_t needed, CheckedBytes(written, count, dtype));
@@ -180,7 +170,7 @@ thinwireResult_t thinwireCodecReduce(const thinwireCodecTerm_t* terms, size_t nt
     }
     *bytes = 0;
     if (count == 0) return {};
-    TW_TRY(CheckGiven(result, "result"));
+    TW_TRY(CheckPointer(result, "result"));
     const auto type = static_cast<DataType>(dtype);
     std::vector<Term> all;
     for (size_t i = 0; i < nterms; ++i) {

@@ -34,6 +34,11 @@ thinwireResult_t Guard(Body&& body) noexcept {
   }
 }
 
+inline Status CheckPointer(const void* pointer, const char* name) {
+  if (pointer == nullptr) return InvalidArgument("{} is NULL", name);
+  return {};
+}
+
 }  // namespace thinwire
 
 #endif  // THINWIRE_API_GUARD_H_

@@ -80,11 +80,6 @@ Status CheckComm(thinwireComm_t comm) {
   return {};
 }
 
-Status CheckPointer(const void* pointer, const char* name) {
-  if (pointer == nullptr) return InvalidArgument("{} is NULL", name);
-  return {};
-}
-
 // Checks what a Call can't hold: values outside their enums, unknown options.
 Result<Call> MakeCall(Operation operation, const void* send, void* recv, size_t count,
                       thinwireDataType_t dtype, thinwireRedOp_t op, int root,

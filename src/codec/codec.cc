@@ -12,6 +12,7 @@ size_t Codec::UsedBytes(const std::byte*, size_t count, DataType dtype) const {
 }
 
 void Codec::MeasureSteps(const void*, DataType, size_t, uint16_t*) const {}
+
 void Codec::WritePiece(const void* source, DataType dtype, size_t count, size_t piece,
                        std::byte* run, const Noise& noise) const {
   const size_t from = piece * kPiece;
@@ -33,6 +34,9 @@ Status Codec::ReadPiece(std::span<const std::byte> run, DataType dtype, size_t c
 
 const Codec& Codec::storage() const { return RawCodec(); }
 const Codec& Codec::first_visit() const { return RawCodec(); }
+size_t Codec::StateBytes(size_t count) const {
+  return feedback() == Feedback::kNone ? 0 : storage().EncodedBytes(count, DataType::kFloat32);
+}
 const Codec& Codec::ForSums(int) const { return *this; }
 
 }  // namespace thinwire

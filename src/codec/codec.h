@@ -20,6 +20,7 @@
 
 #include "base/status.h"
 #include "base/types.h"
+#include "codec/noise.h"
 
 namespace thinwire {
 
@@ -52,13 +53,6 @@ enum class Feedback : uint8_t {
   kReference,  // the copy both ends hold and differences are taken against: `delta(...)`
 };
 
-// Of stochastic rounding and random signs: their bits are a function of (key, index of the element
-// in the run whose first element is `first`), the same on every machine and however a run is split.
-struct Noise {
-  uint64_t key = 0;
-  uint64_t first = 0;
-};
-
 // Elements that share an agreed step; and the most contributions whose sums stay exact.
 inline constexpr size_t kStepElements = 256;
 inline constexpr int kMaxExactRanks = 8192;
@@ -88,8 +82,9 @@ class Codec {
   // Whether ||x - decode(encode(x))|| < ||x|| for every finite x with an element larger than
   // bound().absolute, under which all may vanish: error feedback needs it.
   virtual bool contractive() const { return false; }
-  // Whether a NaN or Inf makes NaN of all elements that share its scale, which stand within the same
-  // `block()` elements; else special values stay where they stand, and other elements as they were.
+  // Whether a NaN or Inf makes NaN of all elements that share its scale, which stand within the
+  // same `block()` elements; else special values stay where they stand, and other elements as they
+  // were.
   virtual bool spreads_specials() const { return false; }
   // Whether Inf stays Inf; else it becomes NaN.
   virtual bool keeps_infinity() const { return true; }
@@ -98,11 +93,13 @@ class Codec {
   // REQUIRES: feedback() != kNone; of first_visit: kReference.
   virtual const Codec& storage() const;
   virtual const Codec& first_visit() const;
+  // Bytes of the state of `count` elements; 0 without feedback.
+  size_t StateBytes(size_t count) const;
   // What carries sums of `ranks` contributions in this codec, where they travel on: most carry them
   // themselves.
   virtual const Codec& ForSums(int ranks) const;
-  // Whether sums of contributions that were encoded on agreed steps are exact, hence of the same bits
-  // in any order; all contributions to a sum must then be encoded ones.
+  // Whether sums of contributions that were encoded on agreed steps are exact, hence of the same
+  // bits in any order; all contributions to a sum must then be encoded ones.
   virtual bool sums_exactly() const { return false; }
   // Of such codecs: steps[b] = the step that block b, of kStepElements elements, needs, as a
   // bfloat16; for sums, the largest over all contributions must be given to Encode.

@@ -9,6 +9,7 @@
 #include "codec/pieces.h"
 
 namespace thinwire {
+
 size_t FloatCodec::EncodedBytes(size_t count, DataType) const {
   const size_t rest = count % kPiece;
   return count / kPiece * PieceBytes(kPiece) + (rest == 0 ? 0 : PieceBytes(rest));
@@ -62,6 +63,13 @@ Status FloatCodec::DecodeAdd(std::span<const std::byte> source, DataType dtype, 
     const size_t size = std::min(kPiece, count - from);
     TW_TRY(DecodeAddPieces(std::span(&bytes, 1), size, accumulator + from));
   }
+  return {};
+}
+
+Status FloatCodec::ResidualPiece(const std::byte* source, size_t count, float* t) const {
+  Scratch<float> decoded;
+  TW_TRY(DecodePiece(source, count, false, decoded.data));
+  Simd().residual(decoded.data, count, t);
   return {};
 }
 

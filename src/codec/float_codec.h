@@ -54,6 +54,8 @@ class FloatCodec : public Codec {
                            std::byte* target) const = 0;
   virtual Status DecodePiece(const std::byte* source, size_t count, bool stream,
                              float* target) const = 0;
+  // t[i] = state::Residual(t[i], decode(source)[i]). `source` is what t was encoded to.
+  virtual Status ResidualPiece(const std::byte* source, size_t count, float* t) const;
   // accumulator += each source decoded, in turn.
   virtual Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,
                                  float* accumulator) const;

@@ -92,7 +92,6 @@ Status CheckDecoded(const Codec* codec, std::span<const std::byte> bytes, const 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
 // Whether a term or result is its elements, bit for bit, in whatever form.
 bool IsExact(const Codec* codec) { return codec == nullptr || codec->exact(); }
-bool IsDense(const Term& term) { return IsDense(term.codec) && term.state.kind == Feedback::kNone; }
 bool IsExact(const Term& term) { return IsExact(term.codec) && term.state.kind == Feedback::kNone; }
 
 template <typename T>
@@ -171,19 +170,10 @@ class ReduceLoop {
     return 1;
   }
 
-  // While sums are encoded, one of the terms, each in turn, is fetched as far as that goes.
-  const void* Ahead(size_t from) const {
-    const size_t turn = from / kPiece % pass_.terms.size();
-    const size_t element = from + 2 * kPiece;
-    if (element >= pass_.count) return nullptr;
-    if (IsDense(pass_.terms[turn])) return At(pass_.terms[turn].bytes.data(), pass_.dtype, element);
-    return decoders_[turn].additive() == nullptr ? nullptr : decoders_[turn].BytesAt(element);
-  }
-
   Status Finish(const T* sums, size_t from, size_t size) {
     if (Encodes()) {
       if constexpr (kFloats) {
-        return encoder_->Encode(sums, from, size, Ahead(from));
+        return encoder_->Encode(sums, from, size);
       } else if constexpr (std::is_floating_point_v<T>) {
         Scratch<float> narrow;
         for (size_t i = 0; i < size; ++i) narrow.data[i] = static_cast<float>(sums[i]);

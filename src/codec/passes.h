@@ -36,7 +36,7 @@ struct EncodePass {
   size_t count = 0;
   std::byte* target = nullptr;
   Noise noise = {};
-  StateSpan state = {};  // a residual or a reference
+  StateSpan state = {};             // a residual or a reference
   const uint16_t* steps = nullptr;  // agreed ones, of codecs that need them
 };
 Status Encode(const EncodePass& pass);

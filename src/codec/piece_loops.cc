@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/piece_loops.h"
 
+#include <algorithm>
+
 #include "codec/pieces.h"
 
 namespace thinwire {
@@ -22,6 +24,12 @@ Result<const float*> PieceCodec::Decode(const std::byte* source, size_t count,
   return target;
 }
 
+Status PieceCodec::Residual(const std::byte* source, size_t count, float* t) const {
+  if (loops_ != nullptr) return loops_->ResidualPiece(source, count, t);
+  std::fill_n(t, count, 0.0f);  // raw drops nothing
+  return {};
+}
+
 PieceEncoder::PieceEncoder(const Codec& codec, DataType dtype, size_t count, const Noise& noise,
                            const StateSpan& state, const uint16_t* steps, std::byte* target)
     : codec_(codec, dtype),
@@ -40,8 +48,7 @@ PieceEncoder::~PieceEncoder() {
   if (options_.stream || stream_state_) StreamFence();
 }
 
-Status PieceEncoder::Encode(const float* x, size_t from, size_t size, const void* ahead) {
-  options_.ahead = ahead;
+Status PieceEncoder::Encode(const float* x, size_t from, size_t size) {
   std::byte* const target = target_ + codec_.Offset(from);
   options_.noise = {noise_.key, noise_.first + from};
   if (steps_ != nullptr) options_.steps = steps_ + from / kStepElements;
@@ -49,35 +56,50 @@ Status PieceEncoder::Encode(const float* x, size_t from, size_t size, const void
     codec_.Encode(x, size, options_, target);
     return {};
   }
-  Scratch<float> before, t, y;
+  Scratch<float> before, made;
   const float* kept = nullptr;  // zeros
   if (state_.before != nullptr) {
     TW_ASSIGN(kept, storage_.Decode(state_.before + storage_.Offset(from), size, before.data));
   }
-  const bool residual = state_.kind == Feedback::kResidual;
-  if (kept != nullptr) {
-    (residual ? Simd().with_residual : Simd().from_reference)(x, kept, size, t.data);
-    x = t.data;
-  }
-  codec_.Encode(x, size, options_, target);
-  // In place, the next state is made where the last one was, which is in the first cache. Only a
-  // reference is still needed once t was made of it.
+  // In place, the next state is made where the last one was, which is in the first cache.
   std::byte* const after = state_.after + storage_.Offset(from);
   const bool direct = kept != nullptr && static_cast<const void*>(kept) == after;
-  float* const next = direct ? reinterpret_cast<float*>(after) : y.data;
-  TW_ASSIGN(const float* sent, codec_.Decode(target, size, residual ? next : y.data));
-  if (residual) {
-    Simd().residual(x, sent, size, next);
-  } else if (kept != nullptr) {
-    Simd().advance_reference(kept, sent, size, next);
-  } else if (sent != y.data) {
-    std::copy_n(sent, size, y.data);
-  }
+  float* const next = direct ? reinterpret_cast<float*>(after) : made.data;
+  TW_TRY(state_.kind == Feedback::kResidual ? EncodeWithResidual(x, kept, size, target, next)
+                                            : EncodeDifference(x, kept, size, target, next));
   if (direct) return {};
   if (stream_state_ && reinterpret_cast<uintptr_t>(after) % 16 == 0) {
-    Simd().stream_out(y.data, size * sizeof(float), after);
+    Simd().stream_out(next, size * sizeof(float), after);
   } else {
-    storage_.Encode(y.data, size, {}, after);
+    storage_.Encode(next, size, {}, after);
+  }
+  return {};
+}
+
+Status PieceEncoder::EncodeWithResidual(const float* x, const float* kept, size_t size,
+                                        std::byte* target, float* t) {
+  if (kept == nullptr) {
+    std::copy_n(x, size, t);
+  } else {
+    Simd().with_residual(x, kept, size, t);
+  }
+  codec_.Encode(t, size, options_, target);
+  return codec_.Residual(target, size, t);
+}
+
+Status PieceEncoder::EncodeDifference(const float* x, const float* kept, size_t size,
+                                      std::byte* target, float* next) {
+  Scratch<float> difference, decoded;
+  if (kept != nullptr) {
+    Simd().from_reference(x, kept, size, difference.data);
+    x = difference.data;
+  }
+  codec_.Encode(x, size, options_, target);
+  TW_ASSIGN(const float* sent, codec_.Decode(target, size, decoded.data));
+  if (kept == nullptr) {
+    std::copy_n(sent, size, next);
+  } else {
+    Simd().advance_reference(kept, sent, size, next);
   }
   return {};
 }

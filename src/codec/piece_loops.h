@@ -30,6 +30,7 @@ class PieceCodec {
               std::byte* target) const;
   // Gives `target`, or the bytes themselves where they are aligned binary32.
   Result<const float*> Decode(const std::byte* source, size_t count, float* target) const;
+  Status Residual(const std::byte* source, size_t count, float* t) const;
   const FloatCodec* loops() const { return loops_; }
 
  private:
@@ -47,10 +48,16 @@ class PieceEncoder {
   PieceEncoder(const PieceEncoder&) = delete;
   PieceEncoder& operator=(const PieceEncoder&) = delete;
 
-  // x: the elements from `from` on, in binary32. `ahead`: see FloatCodec::PieceOptions.
-  Status Encode(const float* x, size_t from, size_t size, const void* ahead = nullptr);
+  // x: the elements from `from` on, in binary32.
+  Status Encode(const float* x, size_t from, size_t size);
 
  private:
+  // t: where x with the residual goes, and what is left of it stays.
+  Status EncodeWithResidual(const float* x, const float* kept, size_t size, std::byte* target,
+                            float* t);
+  Status EncodeDifference(const float* x, const float* kept, size_t size, std::byte* target,
+                          float* next);
+
   PieceCodec codec_;
   PieceCodec storage_;
   StateSpan state_;

@@ -41,13 +41,18 @@ class Q final : public FloatCodec {
   void EncodePiece(const float* source, size_t count, const PieceOptions& options,
                    std::byte* target) const override {
     auto* const chunk = reinterpret_cast<uint8_t*>(target);
-    const QNoise noise = {options.noise.key, options.noise.first};
-    loops().encode(source, count, options.stream, options.ahead, noisy_ ? &noise : nullptr, chunk);
+    loops().encode(source, count, options.stream, options.ahead, noisy_ ? &options.noise : nullptr,
+                   chunk);
   }
   Status DecodePiece(const std::byte* source, size_t count, bool stream,
                      float* target) const override {
     TW_ASSIGN(const QChunk chunk, Parse(source));
     loops().decode(chunk, stream, count, target);
+    return {};
+  }
+  Status ResidualPiece(const std::byte* source, size_t count, float* t) const override {
+    TW_ASSIGN(const QChunk chunk, Parse(source));
+    loops().residual(chunk, count, t);
     return {};
   }
   Status DecodeAddPieces(std::span<const std::byte* const> sources, size_t count,

@@ -53,7 +53,7 @@ struct QRandom {
   uint8_t room[PhiloxRoom(kSize)];
 
   template <bool kNoisy>
-  inline __attribute__((always_inline)) const uint8_t* Make(const QNoise* noise, size_t element) {
+  inline __attribute__((always_inline)) const uint8_t* Make(const Noise* noise, size_t element) {
     if constexpr (!kNoisy) return room;
     return PhiloxBytes<kSize>(noise->key, noise->first + element, room);
   }
@@ -79,7 +79,7 @@ inline __attribute__((always_inline)) void QChooseScales(const uint32_t* __restr
 // Codes of group g. The loops stay loops: fetches issued in a row hold up each other and all else.
 template <typename F, bool kNoisy>
 inline __attribute__((always_inline)) void QEncodeGroup(const float* x, const float* inverses,
-                                                        const QNoise* noise, size_t g,
+                                                        const Noise* noise, size_t g,
                                                         const float* ahead, uint8_t* codes) {
   QRandom random;
   const uint8_t* bytes = random.room;
@@ -98,7 +98,7 @@ inline __attribute__((always_inline)) void QEncodeGroup(const float* x, const fl
 // is sent, as other blocks matter only to those far quieter than they are. Each of the two readings
 // of a group fetches half of what is ahead, so memory never idles.
 template <typename F, bool kNoisy>
-void QEncodeGroups(const QGroups& groups, const float* ahead, const QNoise* noise,
+void QEncodeGroups(const QGroups& groups, const float* ahead, const Noise* noise,
                    QBlockFacts* __restrict facts, uint8_t* codes) {
   constexpr size_t kGroupBytes = QGroups::kBlocks * F::kBlockBytes;
   for (size_t g = 0; g < groups.count; ++g, ahead += QGroups::kSize) {
@@ -124,7 +124,7 @@ void QEncodeGroups(const QGroups& groups, const float* ahead, const QNoise* nois
 
 // The codes of block b once more: the chunk is guarded, or the block too quiet for its own scale.
 template <typename F, bool kNoisy>
-void QEncodeAgain(const QGroups& groups, size_t b, const QNoise* noise, float inverse, bool guarded,
+void QEncodeAgain(const QGroups& groups, size_t b, const Noise* noise, float inverse, bool guarded,
                   uint8_t* plane) {
   const float* const x = groups.Block(b);
   QRandom random;
@@ -141,7 +141,7 @@ void QEncodeAgain(const QGroups& groups, size_t b, const QNoise* noise, float in
 }
 
 template <typename F, bool kNoisy>
-void QEncodeChunk(const float* source, size_t count, const void* ahead, const QNoise* noise,
+void QEncodeChunk(const float* source, size_t count, const void* ahead, const Noise* noise,
                   uint8_t* chunk) {
   const QGroups groups(source, count);
   const auto* const next = static_cast<const float*>(ahead == nullptr ? source : ahead);
@@ -179,7 +179,7 @@ void QEncodeChunk(const float* source, size_t count, const void* ahead, const QN
 }
 
 template <typename F>
-void QEncode(const float* source, size_t count, bool stream, const void* ahead, const QNoise* noise,
+void QEncode(const float* source, size_t count, bool stream, const void* ahead, const Noise* noise,
              uint8_t* chunk) {
   alignas(64) uint8_t room[q::ChunkBytes<F>(q::kChunk)];
   stream = stream && IsStreamable(chunk);
@@ -189,8 +189,11 @@ void QEncode(const float* source, size_t count, bool stream, const void* ahead, 
   if (stream) StreamOut(room, q::ChunkBytes<F>(count), chunk);
 }
 
+// What becomes of a decoded value: it is the result, or added to it, or what it leaves of it stays.
+enum class QInto { kSet, kAdd, kResidual };
+
 // Elements from `from` on, one by one.
-template <typename F, bool kAdd>
+template <typename F, QInto kInto>
 void QDecodeRest(const QChunk& chunk, const uint8_t* codes, const float* steps, size_t from,
                  size_t count, float* __restrict target) {
   for (size_t i = from; i < count; ++i) {
@@ -198,7 +201,9 @@ void QDecodeRest(const QChunk& chunk, const uint8_t* codes, const float* steps, 
     const float step = steps[i / q::kBlock];
     const float value =
         chunk.guarded ? q::GuardedValue<F>(code, step) : q::Value(static_cast<float>(code), step);
-    target[i] = kAdd ? target[i] + value : value;
+    if constexpr (kInto == QInto::kSet) target[i] = value;
+    if constexpr (kInto == QInto::kAdd) target[i] += value;
+    if constexpr (kInto == QInto::kResidual) target[i] = state::Residual(target[i], value);
   }
 }
 
@@ -209,7 +214,9 @@ inline const uint8_t* QSteps(const QChunk& chunk, size_t count, float* __restric
   return bytes + planned;
 }
 
-template <typename F, bool kAdd>
+// The elements of an unguarded chunk and what it was encoded from are finite, and so is what is
+// left.
+template <typename F, QInto kInto>
 void QDecodeChunk(const QChunk& chunk, size_t count, float* __restrict target) {
   float steps[kQBlocks];
   const uint8_t* const codes = QSteps(chunk, count, steps);
@@ -218,26 +225,26 @@ void QDecodeChunk(const QChunk& chunk, size_t count, float* __restrict target) {
     const uint8_t* const bytes = codes + b * F::kBlockBytes;
     __builtin_prefetch(bytes + q::ChunkBytes<F>(q::kChunk));
     const QFloats numbers = QNumbers<F>(bytes);
-    const QFloat step = QAll(steps[b]);
+    const QFloat step = QAll(kInto == QInto::kResidual ? -steps[b] : steps[b]);
     for (size_t i = 0; i < QFloats::kParts; ++i) {
       float* const to = target + b * q::kBlock + i * (q::kBlock / QFloats::kParts);
       const QFloat number = numbers.parts[i];
-      QSave(kAdd ? QAdd(QLoad(to), number, step) : q::Value(number, step), to);
+      QSave(kInto == QInto::kSet ? q::Value(number, step) : QAdd(QLoad(to), number, step), to);
     }
   }
-  QDecodeRest<F, kAdd>(chunk, codes, steps, whole * q::kBlock, count, target);
+  QDecodeRest<F, kInto>(chunk, codes, steps, whole * q::kBlock, count, target);
 }
 
 template <typename F>
 void QDecode(const QChunk& chunk, bool stream, size_t count, float* target) {
-  if (!stream || !IsStreamable(target)) return QDecodeChunk<F, false>(chunk, count, target);
+  if (!stream || !IsStreamable(target)) return QDecodeChunk<F, QInto::kSet>(chunk, count, target);
   alignas(64) float room[q::kChunk];
-  QDecodeChunk<F, false>(chunk, count, room);
+  QDecodeChunk<F, QInto::kSet>(chunk, count, room);
   StreamOut(room, count * sizeof(float), target);
 }
 
 // kWide blocks from block b on: unguarded chunks decoded and added in turn, in registers.
-template <typename F, bool kAdd, size_t kWide>
+template <typename F, QInto kInto, size_t kWide>
 inline __attribute__((always_inline)) void QSumBlocks(const uint8_t* const* codes,
                                                       const float (*steps)[kQBlocks],
                                                       size_t streams, size_t b,
@@ -247,7 +254,9 @@ inline __attribute__((always_inline)) void QSumBlocks(const uint8_t* const* code
   float* const to = sums + b * q::kBlock;
   QFloat parts[kParts];
   // What is added to -0 stays as it is.
-  for (size_t i = 0; i < kParts; ++i) parts[i] = kAdd ? QLoad(to + i * kPart) : QAll(-0.0f);
+  for (size_t i = 0; i < kParts; ++i) {
+    parts[i] = kInto == QInto::kAdd ? QLoad(to + i * kPart) : QAll(-0.0f);
+  }
   for (size_t s = 0; s < streams; ++s) {
     const uint8_t* const bytes = codes[s] + b * F::kBlockBytes;
     QFetch(bytes + q::ChunkBytes<F>(q::kChunk));
@@ -264,7 +273,7 @@ inline __attribute__((always_inline)) void QSumBlocks(const uint8_t* const* code
 }
 
 // Up to kQStreams unguarded chunks.
-template <typename F, bool kAdd>
+template <typename F, QInto kInto>
 void QSumStreams(const QChunk* chunks, size_t streams, size_t count, float* __restrict sums) {
   constexpr size_t kWide = 2;
   float steps[kQStreams][kQBlocks];
@@ -272,32 +281,36 @@ void QSumStreams(const QChunk* chunks, size_t streams, size_t count, float* __re
   for (size_t s = 0; s < streams; ++s) codes[s] = QSteps(chunks[s], count, steps[s]);
   const size_t whole = count / q::kBlock;
   size_t b = 0;
-  for (; b + kWide <= whole; b += kWide) QSumBlocks<F, kAdd, kWide>(codes, steps, streams, b, sums);
-  for (; b < whole; ++b) QSumBlocks<F, kAdd, 1>(codes, steps, streams, b, sums);
+  for (; b + kWide <= whole; b += kWide)
+    QSumBlocks<F, kInto, kWide>(codes, steps, streams, b, sums);
+  for (; b < whole; ++b) QSumBlocks<F, kInto, 1>(codes, steps, streams, b, sums);
   const size_t from = whole * q::kBlock;
-  QDecodeRest<F, kAdd>(chunks[0], codes[0], steps[0], from, count, sums);
+  QDecodeRest<F, kInto>(chunks[0], codes[0], steps[0], from, count, sums);
   for (size_t s = 1; s < streams; ++s) {
-    QDecodeRest<F, true>(chunks[s], codes[s], steps[s], from, count, sums);
+    QDecodeRest<F, QInto::kAdd>(chunks[s], codes[s], steps[s], from, count, sums);
   }
 }
 
-template <typename F, bool kAdd>
+template <typename F, QInto kInto>
 size_t QSumSome(const QChunk* chunks, size_t number, size_t count, float* sums) {
   size_t streams = 0;
   while (streams < number && streams < kQStreams && !chunks[streams].guarded) ++streams;
   if (streams != 0) {
-    QSumStreams<F, kAdd>(chunks, streams, count, sums);
+    QSumStreams<F, kInto>(chunks, streams, count, sums);
     return streams;
   }
-  QDecodeChunk<F, kAdd>(chunks[0], count, sums);
+  QDecodeChunk<F, kInto>(chunks[0], count, sums);
   return 1;
 }
 
 template <typename F>
 void QSum(const QChunk* chunks, size_t number, bool add, size_t count, float* sums) {
-  size_t done = add ? 0 : QSumSome<F, false>(chunks, number, count, sums);
-  while (done < number) done += QSumSome<F, true>(chunks + done, number - done, count, sums);
+  size_t done = add ? 0 : QSumSome<F, QInto::kSet>(chunks, number, count, sums);
+  while (done < number) done += QSumSome<F, QInto::kAdd>(chunks + done, number - done, count, sums);
 }
 
 template <typename F>
-constexpr SimdLoops::Q kQLoops = {.encode = QEncode<F>, .decode = QDecode<F>, .sum = QSum<F>};
+constexpr SimdLoops::Q kQLoops = {.encode = QEncode<F>,
+                                  .decode = QDecode<F>,
+                                  .residual = QDecodeChunk<F, QInto::kResidual>,
+                                  .sum = QSum<F>};

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "base/types.h"
+#include "codec/noise.h"
 #include "codec/tk_math.h"
 
 namespace thinwire {
@@ -33,12 +34,6 @@ struct QChunk {
   uint32_t top = 0;
   bool guarded = false;
 };
-// Stochastic rounding of a chunk: the key and the number of its first element (codec.h, Noise).
-struct QNoise {
-  uint64_t key = 0;
-  uint64_t first = 0;
-};
-
 struct SimdLoops {
   const char* name;
 
@@ -50,9 +45,10 @@ struct SimdLoops {
   // A copy past the caches, to a target aligned to 16 bytes; StreamFence (pieces.h) comes after.
   void (*stream_out)(const void* source, size_t bytes, void* target);
 
-  // The state of codecs (passes.h): t = x + e; e' = t - y; t = x - m; m' = m + y.
+  // The state of codecs (passes.h): t = x + e (t may be e); t = t - y, the residual; t = x - m;
+  // m' = m + y.
   void (*with_residual)(const float* x, const float* residual, size_t count, float* t);
-  void (*residual)(const float* t, const float* y, size_t count, float* residual);
+  void (*residual)(const float* y, size_t count, float* t);
   void (*from_reference)(const float* x, const float* reference, size_t count, float* t);
   void (*advance_reference)(const float* reference, const float* y, size_t count, float* next);
 
@@ -66,8 +62,10 @@ struct SimdLoops {
     // stands at `ahead`, as much as a chunk of floats, is fetched meanwhile if it is not null.
     // `noise`: null to round to nearest.
     void (*encode)(const float* source, size_t count, bool stream, const void* ahead,
-                   const QNoise* noise, uint8_t* chunk);
+                   const Noise* noise, uint8_t* chunk);
     void (*decode)(const QChunk& chunk, bool stream, size_t count, float* target);
+    // t = state::Residual(t, the chunk decoded).
+    void (*residual)(const QChunk& chunk, size_t count, float* t);
     // sums = each chunk decoded, added in turn; with `add`, to what sums hold. number > 0.
     void (*sum)(const QChunk* chunks, size_t number, bool add, size_t count, float* sums);
   };

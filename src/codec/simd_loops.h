@@ -94,6 +94,10 @@ void StateLoop(const float* a, const float* b, size_t count, float* result) {
   for (size_t i = 0; i < count; ++i) result[i] = kFormula(a[i], b[i]);
 }
 
+void ResidualLoop(const float* __restrict y, size_t count, float* __restrict t) {
+  for (size_t i = 0; i < count; ++i) t[i] = state::Residual(t[i], y[i]);
+}
+
 // ---- Stores past the caches ----
 
 inline bool IsStreamable(const void* target) {
@@ -162,7 +166,7 @@ const SimdLoops TW_SIMD_LOOPS = {
     .add = Add,
     .stream_out = StreamOut,
     .with_residual = StateLoop<state::WithResidual>,
-    .residual = StateLoop<state::Residual>,
+    .residual = ResidualLoop,
     .from_reference = StateLoop<state::Difference>,
     .advance_reference = StateLoop<state::Advanced>,
     .bf16_encode = Bf16Encode,

@@ -19,8 +19,7 @@ size_t OperationRun::SegmentElements(SlotSegment id) const {
 }
 
 size_t OperationRun::StateSegmentBytes(SlotSegment id) const {
-  const Codec& storage = plan().slots[id.first].codec->storage();
-  return storage.EncodedBytes(SegmentElements(id), DataType::kFloat32);
+  return plan().slots[id.first].codec->StateBytes(SegmentElements(id));
 }
 
 StateSpan OperationRun::StateOf(SlotSegment id) const {
@@ -28,8 +27,7 @@ StateSpan OperationRun::StateOf(SlotSegment id) const {
   const SlotState& state = collective_.state->slots[id.first];
   if (state.after.empty()) return {};
   const Codec& codec = *plan().slots[id.first].codec;
-  const size_t offset =
-      codec.storage().EncodedBytes(plan().segment_begin(id.second), DataType::kFloat32);
+  const size_t offset = codec.StateBytes(plan().segment_begin(id.second));
   return {.kind = codec.feedback(),
           .storage = &codec.storage(),
           .before = state.before.empty() ? nullptr : state.before.data() + offset,

@@ -8,8 +8,4 @@ bool KeepsState(const Slot& slot) {
   return feedback == Feedback::kReference || (feedback == Feedback::kResidual && !slot.received);
 }
 
-size_t KeptBytes(const Slot& slot) {
-  return slot.codec->storage().EncodedBytes(slot.count, DataType::kFloat32);
-}
-
 }  // namespace thinwire

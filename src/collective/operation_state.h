@@ -29,9 +29,8 @@ struct OperationState {
 };
 
 // Whether a slot keeps state: of residuals what this rank sends, of references also what it
-// receives. The bytes of that state.
+// receives.
 bool KeepsState(const Slot& slot);
-size_t KeptBytes(const Slot& slot);
 
 }  // namespace thinwire
 

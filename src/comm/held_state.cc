@@ -24,7 +24,7 @@ Result<std::shared_ptr<HeldState>> HeldState::Acquire(const Plan& plan, uint64_t
         .dtype = request.dtype,
         .layout = fmt::format("{} of {} elements, rank {} of {}", NameOf(plan.algorithm),
                               request.count, plan.rank, request.ranks)};
-    TW_ASSIGN(ReplicaLease lease, store->Acquire(replica, shape, KeptBytes(slot)));
+    TW_ASSIGN(ReplicaLease lease, store->Acquire(replica, shape, slot.codec->StateBytes(slot.count)));
     SlotState& spans = state->slots[id];
     if (lease.before() != nullptr) spans.before = lease.before()->span();
     spans.after = lease.after()->span();
