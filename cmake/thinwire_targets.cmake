@@ -40,6 +40,14 @@ endif()
 add_library(thinwire_codec_fp INTERFACE)
 target_compile_options(thinwire_codec_fp INTERFACE -ffp-contract=off -fno-fast-math)
 
+# Kernels: the same arithmetic as on the host, to the bit.
+add_library(thinwire_cuda_options INTERFACE)
+target_compile_options(thinwire_cuda_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false --expt-relaxed-constexpr -Xptxas=-v
+    $<$<BOOL:${THINWIRE_WERROR}>:-Werror=all-warnings>>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -ffp-contract=off
+    $<$<BOOL:${THINWIRE_WERROR}>:-Werror>>)
+
 # thinwire_layer(name SOURCES ... DEPENDS layer... [LINKS lib...])
 # One static library a layer; DEPENDS repeats the allowed edges (tools/check_layers enforces them).
 function(thinwire_layer name)

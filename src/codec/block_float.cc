@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "base/checked.h"
 #include "codec/block_float_math.h"
@@ -67,6 +68,10 @@ class BlockFloat final : public FloatCodec {
       : FloatCodec(std::move(spec)), id_(id), loops_(loops), bound_(bound) {}
 
   CodecId id() const override { return id_; }
+  CodecShape shape() const override {
+    using E = typename L::Element;
+    return {.id = id_, .second_format = std::is_same_v<E, Float8e5m2> || std::is_same_v<E, Float6e3m2>};
+  }
   size_t granule() const override { return block_float::kChunk; }
   size_t block() const override { return L::kBlock; }
   ErrorBound bound() const override { return bound_; }

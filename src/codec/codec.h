@@ -20,42 +20,10 @@
 
 #include "base/status.h"
 #include "base/types.h"
+#include "codec/codec_shape.h"
 #include "codec/noise.h"
 
 namespace thinwire {
-
-// Number of a codec on the wire (docs/wire-format.md); never reused.
-enum class CodecId : uint8_t {
-  kRaw = 0,
-  kBf16 = 1,
-  kQ8 = 2,
-  kFp16 = 3,
-  kQ4 = 4,
-  kRq4 = 5,
-  kRq3 = 6,
-  kRq2 = 7,
-  kRq1 = 8,
-  kIq8 = 9,
-  kIq4 = 10,
-  kFp8 = 11,
-  kMxfp8 = 12,
-  kMxfp6 = 13,
-  kMxfp4 = 14,
-  kNvfp4 = 15,
-  kTk = 16,
-  kX3 = 17,
-};
-
-// What a codec keeps from one visit of a key to the next (docs/codecs.md, "State").
-enum class Feedback : uint8_t {
-  kNone,
-  kResidual,   // what the sender dropped, added to what it sends next: `+ef`
-  kReference,  // the copy both ends hold and differences are taken against: `delta(...)`
-};
-
-// Elements that share an agreed step; and the most contributions whose sums stay exact.
-inline constexpr size_t kStepElements = 256;
-inline constexpr int kMaxExactRanks = 8192;
 
 class FloatCodec;
 
@@ -105,6 +73,8 @@ class Codec {
   // bfloat16; for sums, the largest over all contributions must be given to Encode.
   virtual void MeasureSteps(const void* source, DataType dtype, size_t count,
                             uint16_t* steps) const;
+  // All that kernels must know.
+  virtual CodecShape shape() const { return {.id = id()}; }
   // Its loops over pieces, for the fused passes; null for exact codecs.
   virtual const FloatCodec* AsFloatCodec() const { return nullptr; }
 

@@ -21,10 +21,12 @@ class Iq final : public FloatCodec {
   Iq(std::string spec, int bits, int ranks)
       : FloatCodec(std::move(spec)),
         bits_(bits),
+        ranks_(ranks),
         offset_(iq::Offset(bits, ranks)),
         width_(iq::Width(offset_)) {}
 
   CodecId id() const override { return bits_ == 8 ? CodecId::kIq8 : CodecId::kIq4; }
+  CodecShape shape() const override { return {.id = id(), .ranks = ranks_}; }
   size_t granule() const override { return iq::kChunk; }
   size_t block() const override { return iq::kBlock; }
   bool spreads_specials() const override { return true; }
@@ -78,6 +80,7 @@ class Iq final : public FloatCodec {
   }
 
   const int bits_;
+  const int ranks_;
   const uint32_t offset_;
   const int width_;
   mutable std::mutex mutex_;

@@ -9,31 +9,18 @@
 #include "codec/float_environment.h"
 #include "codec/piece_loops.h"
 #include "codec/pieces.h"
+#include "codec/reduce_math.h"
 
 namespace thinwire {
 namespace {
 
 // ---- Arithmetic on accumulators: float, double or an integer ----
 
-// Integers wrap; unsigned arithmetic keeps that defined.
-template <Reduction kOp, typename T>
-T Combined(T a, T b) {
-  if constexpr (kOp == Reduction::kMin || kOp == Reduction::kMax) {
-    if (a != a || b != b) return a != a ? a : b;
-    const bool second = kOp == Reduction::kMin ? b < a : a < b;
-    return second ? b : a;
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return kOp == Reduction::kProd ? a * b : a + b;
-  } else {
-    const auto x = static_cast<uint64_t>(a);
-    const auto y = static_cast<uint64_t>(b);
-    return static_cast<T>(kOp == Reduction::kProd ? x * y : x + y);
-  }
-}
-
 template <Reduction kOp, typename T>
 void CombineLoop(const T* __restrict source, size_t count, T* __restrict accumulator) {
-  for (size_t i = 0; i < count; ++i) accumulator[i] = Combined<kOp>(accumulator[i], source[i]);
+  for (size_t i = 0; i < count; ++i) {
+    accumulator[i] = reduce::Combined<kOp>(accumulator[i], source[i]);
+  }
 }
 
 template <typename T>
@@ -54,14 +41,7 @@ void Combine(Reduction reduction, const T* source, size_t count, T* accumulator)
 
 template <typename T>
 void Average(int divisor, size_t count, T* sums) {
-  if constexpr (std::is_floating_point_v<T>) {
-    const T factor = T{1} / static_cast<T>(divisor);
-    for (size_t i = 0; i < count; ++i) sums[i] *= factor;
-  } else {
-    using Wide = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
-    const Wide wide = static_cast<Wide>(divisor);
-    for (size_t i = 0; i < count; ++i) sums[i] = static_cast<T>(static_cast<Wide>(sums[i]) / wide);
-  }
+  for (size_t i = 0; i < count; ++i) sums[i] = reduce::Averaged(sums[i], divisor);
 }
 
 Status CheckState(const StateSpan& state, DataType dtype) {

@@ -22,6 +22,7 @@ class Q final : public FloatCodec {
         noisy_(options.rounding == Rounding::kStochastic) {}
 
   CodecId id() const override { return F::kBits == 8 ? CodecId::kQ8 : CodecId::kQ4; }
+  CodecShape shape() const override { return {.id = id(), .random = noisy_}; }
   size_t granule() const override { return q::kChunk; }
   size_t block() const override { return q::kBlock; }
   // Half a step, at random one step: a step is at most 9/8 of maximum / kGuardedLevels, plus the

@@ -39,6 +39,7 @@ class Rq final : public FloatCodec {
   CodecId id() const override {
     return static_cast<CodecId>(static_cast<int>(CodecId::kRq4) + 4 - bits_);
   }
+  CodecShape shape() const override { return {.id = id(), .random = unbiased_}; }
   size_t granule() const override { return rq::kChunk; }
   size_t block() const override { return rq::kChunk; }
   bool spreads_specials() const override { return true; }

@@ -36,6 +36,7 @@ class StatefulCodec final : public Codec {
   const Codec& storage() const override { return storage_; }
   const Codec& first_visit() const override { return first_; }
   const Codec& ForSums(int ranks) const override;
+  CodecShape shape() const override { return base_.shape(); }
   const FloatCodec* AsFloatCodec() const override { return base_.AsFloatCodec(); }
   ErrorBound bound() const override { return base_.bound(); }
   size_t kept(size_t count) const override { return base_.kept(count); }

@@ -33,6 +33,9 @@ class Tk final : public FloatCodec {
       : FloatCodec(std::move(spec)), k_(k), value_(value), dense_(dense) {}
 
   CodecId id() const override { return CodecId::kTk; }
+  CodecShape shape() const override {
+    return {.id = id(), .kept = static_cast<uint16_t>(k_), .value = value_};
+  }
   size_t granule() const override { return tk::kChunk; }
   size_t block() const override { return tk::HasStep(value_) ? tk::kChunk : 1; }
   size_t kept(size_t count) const override {
