@@ -102,10 +102,7 @@ Result<Call> MakeCall(Operation operation, const void* send, void* recv, size_t 
   if (options->magic != THINWIRE_CALL_MAGIC || options->size != sizeof(thinwireCallOptions_t)) {
     return InvalidArgument("options were not initialised with THINWIRE_CALL_OPTIONS_INITIALIZER");
   }
-  if (options->stream != nullptr) {
-    return InvalidArgument("{}: a stream was given, but buffers are host memory",
-                           NameOf(operation));
-  }
+  call.stream = options->stream;
   call.policy = options->policy;
   if (options->tensor != nullptr) call.tensor = options->tensor;
   call.key = options->key;
@@ -469,7 +466,7 @@ thinwireResult_t thinwireCommGetStatistics(thinwireComm_t comm, thinwireOperatio
     if (static_cast<unsigned>(operation) >= kOperations) {
       return InvalidArgument("{} is no operation", static_cast<int>(operation));
     }
-    Fill(comm->communicator->StatisticsOf(static_cast<Operation>(operation)), statistics);
+    Fill(comm->communicator->ledger().Of(static_cast<Operation>(operation)), statistics);
     return {};
   });
 }
@@ -477,7 +474,7 @@ thinwireResult_t thinwireCommGetStatistics(thinwireComm_t comm, thinwireOperatio
 thinwireResult_t thinwireCommResetStatistics(thinwireComm_t comm) {
   return Guard([&]() -> Status {
     TW_TRY(CheckComm(comm));
-    comm->communicator->ResetStatistics();
+    comm->communicator->ledger().Reset();
     return {};
   });
 }

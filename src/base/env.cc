@@ -60,6 +60,8 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_LINK", &env.link);
   ReadText("THINWIRE_SHAPE", &env.shape);
   ReadText("THINWIRE_INTERFACE", &env.interface);
+  ReadText("THINWIRE_DEVICE", &env.device);
+  ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
   TW_TRY(ReadParsed("THINWIRE_TIMEOUT", ParseSeconds, &env.timeout_seconds));

@@ -62,6 +62,15 @@ struct Env {
   // THINWIRE_THREADS: threads that encode, decode and reduce, the engine's own included. Default 1.
   int threads = 1;
 
+  // THINWIRE_DEVICE: auto: tensors in host memory and, where there is a CUDA device, in its memory;
+  // host: never CUDA; cuda: an error where there is none. Default auto.
+  std::string device = "auto";
+
+  // THINWIRE_CUDA_WAIT: how streams wait for the network: memops (memory operations of the stream),
+  // kernel (of one thread), hostfunc (host functions), or auto: the first the driver has. Default
+  // auto.
+  std::string cuda_wait = "auto";
+
   // THINWIRE_SECRET: shared by the ranks of a job started from RANK/WORLD_SIZE/MASTER_ADDR/
   // MASTER_PORT, so that strangers on the port are turned away. Default empty.
   std::string secret;

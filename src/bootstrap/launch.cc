@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bootstrap/launch.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
-#include <filesystem>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "base/module.h"
 #include "bootstrap/mpi_module.h"
 #include "bootstrap/proof.h"
 #include "bootstrap/rendezvous.h"
@@ -95,48 +93,17 @@ bool StartedByMpirun() {
                      [](const char* name) { return Get(name) != nullptr; });
 }
 
-// The folder of the library or program that this code is part of, with a slash; or nothing.
-std::string OwnFolder() {
-  static const char marker = 0;
-  Dl_info info;
-  if (dladdr(&marker, &info) == 0 || info.dli_fname == nullptr) return "";
-  std::string path = info.dli_fname;
-  if (!path.starts_with('/')) {  // the program, under the name it was started by
-    std::error_code error;
-    path = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  }
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
-}
-
 struct MpiModule {
   MpiBroadcast* broadcast;
 };
 
 Result<MpiModule> LoadMpi() {
-  std::string reason;
-  std::vector<std::string> folders = {""};  // the loader's own search
-  if (const std::string own = OwnFolder(); !own.empty()) {
-    folders = {own, own + "../lib/", ""};  // the second for bin/ of a program that contains us
-  }
-  for (const std::string& folder : folders) {
-    const std::string path = folder + kMpiModuleFile;
-    // Global, since MPI loads components of its own that look for its symbols; never unloaded.
-    void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
-    if (module == nullptr) {
-      if (reason.empty()) reason = dlerror();
-      continue;
-    }
-    if (void* symbol = dlsym(module, kMpiBroadcastName)) {
-      return MpiModule{reinterpret_cast<MpiBroadcast*>(symbol)};
-    }
-    reason = dlerror();
-  }
+  const Result<void*> symbol = LoadFromModule(kMpiModuleFile, kMpiBroadcastName);
+  if (symbol.ok()) return MpiModule{reinterpret_cast<MpiBroadcast*>(symbol.value())};
   return SystemError(
-      "started by mpirun, but {} cannot be loaded ({}); build Thinwire where MPI is "
-      "installed (Debian: libopenmpi-dev), or set RANK, WORLD_SIZE, MASTER_ADDR and "
-      "MASTER_PORT",
-      kMpiModuleFile, reason);
+      "started by mpirun, but {}; build Thinwire where MPI is installed (Debian: libopenmpi-dev), "
+      "or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
+      symbol.status().message());
 }
 
 Result<Launch> LaunchFromMpi(const Env& env) {

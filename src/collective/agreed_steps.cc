@@ -5,26 +5,31 @@
 
 namespace thinwire {
 
-AgreedSteps::AgreedSteps(const Plan& plan)
-    : codec_(*plan.request.codec), dtype_(plan.request.dtype) {
+AgreedSteps::AgreedSteps(const Plan& plan, Device* device)
+    : codec_(*plan.request.codec), dtype_(plan.request.dtype), device_(device) {
   for (const Step& step : plan.steps) {
     const bool encodes =
         step.verb == Verb::kEncode || (step.verb == Verb::kReduce && step.slot != kNoSlot);
     if (encodes && step.count > 0) ranges_[step.input] = {step.count, 0};
   }
-  size_t steps = 0;
   for (auto& [input, range] : ranges_) {
-    range.first = steps;
-    steps += CeilDivide(range.count, kStepElements);
+    range.first = size_;
+    size_ += CeilDivide(range.count, kStepElements);
   }
-  values_.resize(steps);
+  values_ = reinterpret_cast<uint16_t*>(device_->AllocateStaging(size_ * sizeof(uint16_t)));
 }
 
-void AgreedSteps::Measure(const void* input) {
+AgreedSteps::~AgreedSteps() { device_->FreeStaging(reinterpret_cast<std::byte*>(values_)); }
+
+Result<std::vector<Ticket>> AgreedSteps::Measure(const void* input) {
+  std::vector<Ticket> tickets;
   for (const auto& [begin, range] : ranges_) {
-    codec_.MeasureSteps(static_cast<const std::byte*>(input) + begin * SizeOf(dtype_), dtype_,
-                        range.count, values_.data() + range.first);
+    const auto* const from = static_cast<const std::byte*>(input) + begin * SizeOf(dtype_);
+    TW_ASSIGN(const Ticket ticket, device_->MeasureSteps(codec_, from, dtype_, range.count,
+                                                         values_ + range.first));
+    tickets.push_back(ticket);
   }
+  return tickets;
 }
 
 }  // namespace thinwire

@@ -29,6 +29,7 @@ class OwnBuffer final : public Message::Buffer {
   std::vector<std::byte> bytes_;
 };
 
+// Of frames of a collective, or of a send or receive of `peer`.
 OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, int peer) {
   if ((header.flags & kFlagPointToPoint) == 0) {
     return {OperationKey::Kind::kCollective, -1, header.sequence};
@@ -36,14 +37,18 @@ OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, i
   return {kind_of_pair, peer, header.sequence};
 }
 
+bool Repeats(const Collective& collective) {
+  return collective.gate != nullptr && collective.gate->repeats();
+}
+
 }  // namespace
 
 Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-               std::unique_ptr<Device> device)
+               Device* host)
     : options_(options),
       links_(std::move(links)),
       transport_(std::move(transport)),
-      device_(std::move(device)),
+      host_(host),
       pacer_(links_, options.rank),
       peers_(static_cast<size_t>(options.ranks)) {
   for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
@@ -61,12 +66,12 @@ std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> 
   {
     const std::lock_guard lock(mutex_);
     for (Collective& collective : collectives) {
-      const auto previous = collective.after_previous ? completions.back() : nullptr;
       completions.push_back(std::make_shared<Completion>());
       if (error_.ok()) {
-        submitted_.push_back({std::move(collective), completions.back(), previous});
-        in_flight_.fetch_add(1, std::memory_order_acq_rel);
+        if (!Repeats(collective)) in_flight_.fetch_add(1, std::memory_order_acq_rel);
+        submitted_.push_back({.collective = std::move(collective), .completion = completions.back()});
       } else {
+        if (collective.gate != nullptr) collective.gate->Release();
         completions.back()->Set(error_, {});
       }
     }
@@ -124,6 +129,7 @@ void Engine::Loop() {
     }
     next_send_ = TimePoint::max();
     bool moved = AcceptSubmissions();
+    moved |= PollGates();
     moved |= ReceiveAll();
     if (!Failed()) {
       moved |= ComputeAll();
@@ -132,7 +138,8 @@ void Engine::Loop() {
     moved |= ReapSends();
     Retire();
     if (now >= next_watch_) Watch(now);
-    if (closing_.load(std::memory_order_acquire) && runs_.empty() && MayLeave(now)) break;
+    const bool idle = runs_.empty() && awaited_.empty();
+    if (closing_.load(std::memory_order_acquire) && idle && MayLeave(now)) break;
     if (moved) continue;
     transport_->Wait(NextLook(now));
     const Duration waited = Now() - now;
@@ -145,34 +152,112 @@ void Engine::Loop() {
 
 TimePoint Engine::NextLook(TimePoint now) const {
   const bool device_busy =
+      !gated_.empty() ||
       std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run->device_busy(); });
   const TimePoint look = std::min(next_send_, next_watch_);
   return device_busy ? std::min(look, now + FromSeconds(kDeviceSeconds)) : look;
 }
 
 bool Engine::AcceptSubmissions() {
-  std::deque<Submission> submitted;
+  std::list<Submission> submitted;
   {
     const std::lock_guard lock(mutex_);
     submitted.swap(submitted_);
   }
   for (Submission& submission : submitted) {
-    auto run = std::make_shared<OperationRun>(
-        std::move(submission.collective), Header(FrameKind::kData, 0), links_, device_.get(),
-        std::move(submission.completion), std::move(submission.previous));
-    if (Failed()) {  // it was handed in just before
-      run->End(error(), Now());
+    const Collective& collective = submission.collective;
+    if (collective.gate == nullptr && !Failed()) {
+      StartRun(submission);
       continue;
     }
-    const OperationKey key = run->key();
-    NextSequence(key) = key.sequence + 1;
-    runs_.push_back(run);
-    by_key_[key] = run;
-    const auto early = early_.extract(key);
-    if (early.empty()) continue;
-    for (Message& message : early.mapped()) ReceiveFrame(std::move(message), Now());
+    if (Failed() && !Repeats(collective)) {  // it was handed in just before
+      if (collective.gate != nullptr) collective.gate->Release();
+      submission.completion->Set(error(), {});
+      continue;
+    }
+    if (!Repeats(collective)) {
+      for (const Collective* one : {collective.agreement.get(), &collective}) {
+        if (one == nullptr) continue;
+        const OperationKey key = KeyOf(one->plan->request, one->sequence);
+        NextSequence(key) = std::max(NextSequence(key), key.sequence + 1);
+        awaited_.insert(key);
+      }
+    }
+    gated_.push_back(std::move(submission));
   }
   return !submitted.empty();
+}
+
+bool Engine::PollGates() {
+  bool moved = false;
+  for (auto submission = gated_.begin(); submission != gated_.end();) {
+    StreamGate& gate = *submission->collective.gate;
+    const bool repeats = gate.repeats();
+    if (repeats && gate.over()) {
+      submission = gated_.erase(submission);
+      continue;
+    }
+    if (!gate.Reached()) {
+      ++submission;
+      continue;
+    }
+    moved = true;
+    if (Failed()) {  // nothing holds streams any more
+      gate.Release();
+      ++submission;
+      continue;
+    }
+    StartRun(*submission);
+    if (Failed()) return true;
+    ++submission->replays;
+    submission = repeats ? std::next(submission) : gated_.erase(submission);
+  }
+  return moved;
+}
+
+void Engine::StartRun(const Submission& submission) {
+  Collective collective = submission.collective;
+  std::shared_ptr<Completion> completion = submission.completion;
+  if (Repeats(collective)) {
+    completion = std::make_shared<Completion>();
+    collective.sequence += submission.replays;
+    if (collective.state != nullptr) collective.state = collective.state->Again();
+    in_flight_.fetch_add(1, std::memory_order_acq_rel);
+  }
+  std::shared_ptr<Completion> agreed;
+  if (collective.agreement != nullptr) {
+    Collective agreement = *collective.agreement;
+    agreement.sequence += submission.replays;
+    agreed = std::make_shared<Completion>();
+    in_flight_.fetch_add(1, std::memory_order_acq_rel);
+    StartOne(std::move(agreement), agreed, nullptr, &collective);
+  }
+  if (!Failed()) StartOne(collective, completion, agreed, nullptr);
+}
+
+void Engine::StartOne(Collective collective, std::shared_ptr<Completion> completion,
+                      std::shared_ptr<Completion> previous, const Collective* whole) {
+  auto run = std::make_shared<OperationRun>(std::move(collective), Header(FrameKind::kData, 0),
+                                            links_, host_, std::move(completion),
+                                            std::move(previous));
+  const OperationKey key = run->key();
+  if ((key.sequence & kCapturedSequence) == 0) {
+    NextSequence(key) = std::max(NextSequence(key), key.sequence + 1);
+  }
+  awaited_.erase(key);
+  runs_.push_back(run);
+  by_key_[key] = run;
+  if (const Status begun = run->Begin(whole); !begun.ok()) {
+    return Fail(begun.WithContext(run->Describe()));
+  }
+  const auto early = early_.extract(key);
+  if (early.empty()) return;
+  for (Message& message : early.mapped()) ReceiveFrame(std::move(message), Now());
+}
+
+bool Engine::MayComeEarly(const OperationKey& key) {
+  const bool captured = (key.sequence & kCapturedSequence) != 0;
+  return captured || key.sequence >= NextSequence(key) || awaited_.contains(key);
 }
 
 bool Engine::ReceiveAll() {
@@ -238,7 +323,7 @@ void Engine::ReceiveData(const ParsedFrame& frame, Message message, TimePoint no
     if (!received.ok()) Fail(received);
     return;
   }
-  if (key.sequence >= NextSequence(key)) {
+  if (MayComeEarly(key)) {
     early_[key].push_back(std::move(message));
     return;
   }
@@ -388,7 +473,7 @@ void Engine::Retire() {
     ended_.push_back({(*run)->key(), (*run)->header()});
     if (ended_.size() > kEndedRemembered) ended_.pop_front();
     in_flight_.fetch_sub(1, std::memory_order_acq_rel);
-    (*run)->End({}, Now());
+    (*run)->End({}, Now(), &ledger_);
     unsettled_.push_back(*run);
     run = runs_.erase(run);
   }
@@ -454,7 +539,7 @@ bool Engine::Awaits(int peer) const {
 void Engine::Fail(Status status, bool tell_peers) {
   if (Failed()) return;
   TW_LOG(kWarn, "rank {}: {}", options_.rank, status.message());
-  std::deque<Submission> submitted;
+  std::list<Submission> submitted;
   {
     const std::lock_guard lock(mutex_);
     error_ = status;
@@ -463,8 +548,17 @@ void Engine::Fail(Status status, bool tell_peers) {
   failed_.store(true, std::memory_order_release);
   in_flight_.store(0, std::memory_order_release);
   const TimePoint now = Now();
-  for (const auto& run : runs_) run->End(status, now);
-  for (const Submission& submission : submitted) submission.completion->Set(status, {});
+  for (const auto& run : runs_) run->End(status, now, &ledger_);
+  for (auto* const waiting : {&submitted, &gated_}) {
+    for (const Submission& submission : *waiting) {
+      // Of those that repeat, only what runs holds its stream, and has let go.
+      if (Repeats(submission.collective)) continue;
+      if (submission.collective.gate != nullptr) submission.collective.gate->Release();
+      submission.completion->Set(status, {});
+    }
+  }
+  gated_.remove_if([](const Submission& submission) { return !Repeats(submission.collective); });
+  awaited_.clear();
   by_key_.clear();
   unsettled_.clear();
   runs_.clear();  // sends in flight keep theirs, and with it the bytes they send

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,15 +42,19 @@ struct EngineOptions {
 
 class Engine {
  public:
-  // `transport` is connected. Starts the thread.
+  // `transport` is connected. `host`, like the devices of what is handed in, outlives the engine,
+  // whose thread alone gives them work. Starts the thread.
   Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-         std::unique_ptr<Device> device);
+         Device* host);
   // Fails what is in flight; call Close before for a departure in good order.
   ~Engine();
 
-  // Hands in operations that start together. Never blocks; refusals come through the completions.
+  // Hands in operations that start together, or each when its stream comes to its gate. Never
+  // blocks; refusals come through the completions. Of gates that repeat, completions mean nothing.
   std::vector<std::shared_ptr<Completion>> Submit(std::vector<Collective> collectives);
 
+  // What was done so far. Any thread.
+  Ledger& ledger() { return ledger_; }
   // Some operation has not ended. Any thread.
   bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
@@ -66,7 +71,7 @@ class Engine {
   struct Submission {
     Collective collective;
     std::shared_ptr<Completion> completion;
-    std::shared_ptr<Completion> previous;  // of Collective::after_previous
+    uint64_t replays = 0;  // of a gate that repeats: how often the stream came
   };
   struct SendInFlight {
     Request request;
@@ -86,6 +91,12 @@ class Engine {
   void Loop();
   std::string AbortReason() const;
   bool AcceptSubmissions();
+  bool PollGates();
+  void StartRun(const Submission& submission);
+  void StartOne(Collective collective, std::shared_ptr<Completion> completion,
+                std::shared_ptr<Completion> previous, const Collective* whole);
+  // Whether frames of an operation may come before it starts here.
+  bool MayComeEarly(const OperationKey& key);
   bool ReceiveAll();
   void ReceiveFrame(Message message, TimePoint now);
   void ReceiveData(const ParsedFrame& frame, Message message, TimePoint now);
@@ -113,12 +124,13 @@ class Engine {
   const EngineOptions options_;
   const LinkModel links_;
   std::unique_ptr<Transport> transport_;
-  std::unique_ptr<Device> device_;
+  Device* const host_;
   Pacer pacer_;
 
   // Shared with other threads.
+  Ledger ledger_;
   mutable std::mutex mutex_;
-  std::deque<Submission> submitted_;
+  std::list<Submission> submitted_;
   Status error_;
   std::string abort_reason_;
   std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended
@@ -128,6 +140,8 @@ class Engine {
 
   // The thread's own.
   std::vector<Peer> peers_;
+  std::list<Submission> gated_;  // their streams are not there yet, or may come again
+  std::set<OperationKey> awaited_;  // of those that start once
   std::list<std::shared_ptr<OperationRun>> runs_;       // in the order handed in
   std::list<std::shared_ptr<OperationRun>> unsettled_;  // ended, but a peer may ask for bytes again
   std::map<OperationKey, std::shared_ptr<OperationRun>> by_key_;  // of both

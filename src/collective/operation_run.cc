@@ -2,6 +2,7 @@
 #include "collective/operation_run.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/checked.h"
 #include "base/hash.h"
@@ -9,16 +10,6 @@
 
 namespace thinwire {
 namespace {
-
-OperationKey KeyOf(const PlanRequest& request, uint64_t sequence) {
-  if (request.operation == Operation::kSend) {
-    return {OperationKey::Kind::kSend, request.root, sequence};
-  }
-  if (request.operation == Operation::kRecv) {
-    return {OperationKey::Kind::kRecv, request.root, sequence};
-  }
-  return {OperationKey::Kind::kCollective, -1, sequence};
-}
 
 bool HasRoot(uint8_t operation) {
   return operation == static_cast<uint8_t>(Operation::kBroadcast) ||
@@ -69,6 +60,16 @@ std::string Difference(const FrameHeader& theirs, const FrameHeader& ours) {
 
 }  // namespace
 
+OperationKey KeyOf(const PlanRequest& request, uint64_t sequence) {
+  if (request.operation == Operation::kSend) {
+    return {OperationKey::Kind::kSend, request.root, sequence};
+  }
+  if (request.operation == Operation::kRecv) {
+    return {OperationKey::Kind::kRecv, request.root, sequence};
+  }
+  return {OperationKey::Kind::kCollective, -1, sequence};
+}
+
 std::string DescribeCall(const FrameHeader& header) {
   std::string text =
       fmt::format("{} #{} ({} {}", SafeName<Operation>(header.operation, kOperations),
@@ -112,7 +113,7 @@ OperationRun::OperationRun(Collective collective, FrameHeader header, const Link
     : collective_(std::move(collective)),
       key_(KeyOf(plan().request, collective_.sequence)),
       header_(header),
-      device_(device),
+      device_(collective_.device != nullptr ? collective_.device : device),
       completion_(std::move(completion)),
       previous_(std::move(previous)),
       progress_(plan()),
@@ -142,7 +143,15 @@ OperationRun::OperationRun(Collective collective, FrameHeader header, const Link
 }
 
 OperationRun::~OperationRun() {
-  for (auto& [id, slot] : slots_) device_->FreeStaging(slot.staging);
+  for (auto& [id, slot] : slots_) Free(slot);
+}
+
+Status OperationRun::Begin(const Collective* whole) {
+  if (collective_.state != nullptr) TW_TRY(collective_.state->Begin());
+  if (whole == nullptr) return {};
+  whole_ = whole->plan->request.operation;
+  TW_ASSIGN(measuring_, whole->steps->Measure(whole->input));
+  return {};
 }
 
 std::string OperationRun::Describe() const {
@@ -168,6 +177,10 @@ Result<bool> OperationRun::Compute() {
   if (previous_ != nullptr) {
     if (!previous_->done()) return false;
     previous_.reset();
+  }
+  for (; !measuring_.empty(); measuring_.pop_back()) {
+    TW_ASSIGN(const bool measured, device_->Finished(measuring_.back()));
+    if (!measured) return false;
   }
   const auto verb = progress_.NextCompute(staged_bytes_ < kStagingBytes);
   if (!verb) return false;
@@ -210,7 +223,7 @@ Result<Ticket> OperationRun::Start(Item item) {
       return device_->Copy(InputAt(step, item), OutputAt(step, item),
                            count * SizeOf(request.dtype));
     case Verb::kEncode: {
-      const Target target = NewStaging(step, item);
+      TW_ASSIGN(const Target target, NewStaging(step, item));
       Staged& slot = slots_.at({step.slot, item.segment});
       slot.unsent = sends_of_[step.slot];
       if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
@@ -264,7 +277,7 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
   if (step.slot == kNoSlot) {
     pass.dense = OutputAt(step, item);
   } else {
-    const Target target = NewStaging(step, item);
+    TW_ASSIGN(const Target target, NewStaging(step, item));
     pass.encoder = target.codec;
     pass.encoded = target.bytes;
     pass.noise = target.noise;
@@ -300,7 +313,7 @@ Status OperationRun::Measure(Item item) {
   return {};
 }
 
-OperationRun::Target OperationRun::NewStaging(const Step& step, Item item) {
+Result<OperationRun::Target> OperationRun::NewStaging(const Step& step, Item item) {
   const SlotSegment id{step.slot, item.segment};
   const StateSpan state = StateOf(id);
   const Codec* codec = plan().slots[step.slot].codec;
@@ -312,6 +325,7 @@ OperationRun::Target OperationRun::NewStaging(const Step& step, Item item) {
   const size_t bytes =
       kFrameHeaderBytes + head_bytes() + codec->EncodedBytes(CountOf(item), plan().request.dtype);
   slot.staging = device_->AllocateStaging(bytes);
+  if (slot.staging == nullptr) return SystemError("{}: no staging memory is left", Describe());
   slot.frame = {slot.staging, bytes};
   if (head_bytes() > 0) PackHead(id, slot.content, slot.staging + kFrameHeaderBytes);
   const uint64_t words[] = {header_.communicator,
@@ -321,7 +335,7 @@ OperationRun::Target OperationRun::NewStaging(const Step& step, Item item) {
                             static_cast<uint64_t>(key_.peer + 1),
                             key_.sequence,
                             step.slot};
-  return {.codec = codec,
+  return Target{.codec = codec,
           .bytes = slot.staging + kFrameHeaderBytes + head_bytes(),
           .noise = {.key = Xxh3(std::as_bytes(std::span(words))),
                     .first = plan().segment_begin(item.segment)},
@@ -372,9 +386,14 @@ void OperationRun::Release(SlotSegment id) {
   const auto found = slots_.find(id);
   if (found == slots_.end()) return;
   Staged& slot = found->second;
-  if (slot.staging != nullptr) device_->FreeStaging(slot.staging);
+  Free(slot);
   NoteConsumed(&slot);
   slots_.erase(found);
+}
+
+void OperationRun::Free(const Staged& slot) {
+  if (slot.staging != nullptr) device_->FreeStaging(slot.staging);
+  if (slot.copy != nullptr) device_->FreeStaging(slot.copy);
 }
 
 void OperationRun::NoteConsumed(Staged* slot) {
@@ -438,6 +457,12 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
     windows_[peer].consumed += slot.payload().size();
     return {};
   }
+  if (!device_->Reaches(slot.frame.data())) {
+    slot.copy = device_->AllocateStaging(slot.frame.size());
+    if (slot.copy == nullptr) return SystemError("{}: no staging memory is left", Describe());
+    std::memcpy(slot.copy, slot.frame.data(), slot.frame.size());
+    slot.frame = {slot.copy, slot.frame.size()};
+  }
   slots_[id] = std::move(slot);
   Finish(*item);
   return {};
@@ -479,10 +504,20 @@ bool OperationRun::settled() const {
   });
 }
 
-void OperationRun::End(Status status, TimePoint now) {
+void OperationRun::End(Status status, TimePoint now, Ledger* ledger) {
+  if (device_busy()) device_->Drain();
+  device_work_.clear();
+  measuring_.clear();
   figures_.total_seconds = ToSeconds(now - begin_);
   const TimePoint first = first_sent_ == TimePoint{} ? begin_ : first_sent_;
   if (last_received_ > first) figures_.wire_seconds = ToSeconds(last_received_ - first);
+  if (collective_.state != nullptr) collective_.state->End(status.ok());
+  if (whole_) {
+    ledger->AddOverhead(*whole_, figures_.wire_bytes);
+  } else {
+    ledger->Add(plan(), figures_);
+  }
+  if (collective_.gate != nullptr) collective_.gate->Release();
   completion_->Set(std::move(status), figures_);
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "base/status.h"
 #include "collective/agreed_steps.h"
 #include "collective/flow_control.h"
+#include "collective/ledger.h"
 #include "collective/operation_state.h"
 #include "collective/plan.h"
 #include "collective/progress.h"
@@ -42,21 +44,17 @@ struct Collective {
   uint64_t key = kNoKey;       // whose state; all ranks must bring the same
   std::shared_ptr<OperationState> state;  // of codecs that keep one
   std::shared_ptr<AgreedSteps> steps;     // of codecs whose sums are exact
-  bool after_previous = false;            // starts when the one handed in just before it has ended
+  // By which the ranks agree on `steps`: an operation that ends before this one computes anything.
+  std::shared_ptr<const Collective> agreement;
+  Device* device = nullptr;          // whose memory input and output are; null: the host's
+  std::shared_ptr<StreamGate> gate;  // starts once the stream is there, which then waits for its end
 };
 
-// What an operation did; see thinwireStatistics_t.
-struct RunFigures {
-  uint64_t raw_bytes = 0;
-  uint64_t wire_bytes = 0;
-  double encode_seconds = 0;
-  double decode_seconds = 0;
-  double wire_seconds = 0;
-  double wait_seconds = 0;
-  double total_seconds = 0;
-  SquaredError error;
-  bool error_measured = false;
-};
+// Sequences of operations captured in a graph: this bit, the number of the operation among those
+// captured, and how often it was replayed before. Other operations are numbered as they are called,
+// so both kinds agree on all ranks whatever order streams come in.
+inline constexpr uint64_t kCapturedSequence = uint64_t{1} << 63;
+inline constexpr int kReplayBits = 32;
 
 // How an operation ended, for whoever waits for it. Any thread.
 class Completion {
@@ -86,6 +84,7 @@ struct OperationKey {
   uint64_t sequence = 0;
   auto operator<=>(const OperationKey&) const = default;
 };
+OperationKey KeyOf(const PlanRequest& request, uint64_t sequence);
 
 // "all_reduce #12 (1024 float, sum)", of a data frame's header, for errors.
 std::string DescribeCall(const FrameHeader& header);
@@ -110,9 +109,12 @@ class OperationRun {
   Progress& progress() { return progress_; }
   bool done() const { return progress_.done(); }
   // Work was given to the device that has not finished.
-  bool device_busy() const { return !device_work_.empty(); }
+  bool device_busy() const { return !device_work_.empty() || !measuring_.empty(); }
   // The call and, for a send or receive, the peer; for errors.
   std::string Describe() const;
+
+  // Takes hold of its state; then, of an agreement, starts to measure what `whole` needs.
+  Status Begin(const Collective* whole);
 
   // Runs one ready computing item, if any. True if it did.
   Result<bool> Compute();
@@ -138,8 +140,9 @@ class OperationRun {
   // references never are asked.
   bool settled() const;
 
-  // Fails or completes; nothing else may be called afterwards.
-  void End(Status status, TimePoint now);
+  // Fails or completes, waiting for the device first where it is still at work; nothing else may be
+  // called afterwards. Enters in the ledger what was done.
+  void End(Status status, TimePoint now, Ledger* ledger);
   void AddWait(Duration waited) { figures_.wait_seconds += ToSeconds(waited); }
 
   TimePoint last_progress() const { return last_progress_; }
@@ -150,7 +153,8 @@ class OperationRun {
   struct Staged {
     std::byte* staging = nullptr;  // a frame of ours: header, then payload
     Message message;               // or one that came in
-    std::span<std::byte> frame;    // whichever of the two
+    std::byte* copy = nullptr;     // of that, where the device does not reach it
+    std::span<std::byte> frame;    // whichever of them
     StateContent content = StateContent::kCoded;
     bool sealed = false;
     bool consumed = false;  // a message, and its sender's window knows
@@ -170,13 +174,14 @@ class OperationRun {
   Result<Ticket> StartReduce(const Step& step, Item item);
   Status FinishCompute(Item item);
   Status Measure(Item item);
-  Target NewStaging(const Step& step, Item item);
+  Result<Target> NewStaging(const Step& step, Item item);
   // Cuts a frame to the bytes that were written.
   void TrimStaging(SlotSegment id);
   // The elements of a segment of a slot, encoded or as a reference.
   Term Contents(SlotSegment id) const;
   void Finish(Item item);
   void Release(SlotSegment slot);
+  void Free(const Staged& slot);
   // A message counts as consumed once it is decoded, though it may still wait to be forwarded: in a
   // ring, where everybody forwards, windows that waited for that would wait for each other.
   void NoteConsumed(Staged* slot);
@@ -208,6 +213,8 @@ class OperationRun {
   std::map<int, Window> windows_;    // by peer
   std::vector<SlotSegment> unread_;  // scratch
   std::vector<std::pair<Ticket, Item>> device_work_;
+  std::vector<Ticket> measuring_;  // before anything is computed
+  std::optional<Operation> whole_;  // what this is an agreement for
   std::vector<uint32_t> sends_of_;                     // sends that read each slot
   std::vector<std::pair<int, FrameHeader>> requests_;  // of frames to come again in full
   bool out_of_step_ = false;                           // some reference was not the sender's

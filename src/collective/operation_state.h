@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OperationState: the residuals and references that one operation advances, slot by slot. Whoever
-// hands the operation in owns the memory, and makes `after` the state only if the operation ends
-// well: until then `before` stays as it is.
+// hands the operation in keeps the memory; the engine tells it when the operation begins and ends.
 
 #ifndef THINWIRE_COLLECTIVE_OPERATION_STATE_H_
 #define THINWIRE_COLLECTIVE_OPERATION_STATE_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "base/status.h"
 #include "collective/plan.h"
 
 namespace thinwire {
@@ -25,6 +26,16 @@ struct SlotState {
 };
 
 struct OperationState {
+  virtual ~OperationState() = default;
+
+  // Fills in `slots`. Harmless when repeated. Errors say why there is no state to work on.
+  virtual Status Begin() = 0;
+  // Makes `after` the state if the operation ended well; else `before` stays it. What `slots` points
+  // to stays readable.
+  virtual void End(bool well) = 0;
+  // The same for the next run of a call that is repeated.
+  virtual std::shared_ptr<OperationState> Again() const = 0;
+
   std::vector<SlotState> slots;  // by SlotId
 };
 

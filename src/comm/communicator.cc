@@ -86,18 +86,6 @@ bool NeedsRecv(const Call& call, int rank) {
 
 }  // namespace
 
-Status Pending::Wait() {
-  const Status status = completion->Wait();
-  if (state != nullptr) status.ok() ? state->Commit() : state->Release();
-  state.reset();
-  RunFigures figures = completion->figures();
-  if (agreement != nullptr && agreement->done()) {
-    figures.wire_bytes += agreement->figures().wire_bytes;
-  }
-  communicator->AddToStatistics(*plan, figures);
-  return status;
-}
-
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
                                                            const Env& env) {
   if (ranks < 1 || ranks > kMaxRanks) {
@@ -107,8 +95,7 @@ Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, i
     return InvalidArgument("rank is {}; it must be from 0 to {}", rank, ranks - 1);
   }
   auto communicator = std::shared_ptr<Communicator>(new Communicator(rank, ranks, env));
-  communicator->store_ =
-      std::make_unique<ReplicaStore>(ReplicaOptions{env.state_bytes, env.state_folder});
+  TW_TRY(communicator->OpenDevices());
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
   TW_TRY(communicator->Connect(id));
   Registry::Instance().Add(communicator.get());
@@ -116,6 +103,28 @@ Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, i
 }
 
 Communicator::~Communicator() { Registry::Instance().Remove(this); }
+
+Status Communicator::OpenDevices() {
+  host_ = MakeHostDevice(env_.threads);
+  if (env_.device != "auto" && env_.device != "host" && env_.device != "cuda") {
+    return InvalidArgument("THINWIRE_DEVICE is '{}'; it must be auto, host or cuda", env_.device);
+  }
+  if (env_.device != "host") {
+    Result<std::unique_ptr<Device>> cuda = MakeCudaDevice({.wait = env_.cuda_wait});
+    if (cuda.ok()) {
+      cuda_ = std::move(cuda).value();
+    } else if (env_.device == "cuda") {
+      return cuda.status().WithContext("THINWIRE_DEVICE is cuda");
+    } else {
+      TW_LOG(kInfo, "no CUDA: {}", cuda.status().message());
+    }
+  }
+  store_ = std::make_unique<ReplicaStore>(
+      ReplicaOptions{.limit_bytes = env_.state_bytes,
+                     .folder = env_.state_folder,
+                     .device = cuda_ != nullptr ? cuda_.get() : host_.get()});
+  return {};
+}
 
 Status Communicator::Connect(const UniqueId& id) {
   const TimePoint deadline = Now() + FromSeconds(env_.connect_timeout_seconds);
@@ -153,8 +162,8 @@ Status Communicator::Connect(const UniqueId& id) {
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
-  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport),
-                                     MakeHostDevice(env_.threads));
+  engine_ =
+      std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get());
   return {};
 }
 
@@ -218,9 +227,33 @@ Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) const {
   return choice;
 }
 
-uint64_t& Communicator::NextSequence(const PlanRequest& request) {
-  if (!IsPointToPoint(request.operation)) return next_collective_;
-  return next_pair_[{request.operation, request.root}];
+uint64_t Communicator::NextSequence(const PlanRequest& request, bool captured) {
+  Counts& counts = captured ? captured_ : called_;
+  uint64_t& count = IsPointToPoint(request.operation)
+                        ? counts.pairs[{request.operation, request.root}]
+                        : counts.collectives;
+  const uint64_t number = count++;
+  return captured ? kCapturedSequence | number << kReplayBits : number;
+}
+
+Result<Device*> Communicator::DeviceOf(const Call& call) const {
+  if (cuda_ == nullptr) {
+    if (call.stream == nullptr) return nullptr;
+    return InvalidArgument("{}: a stream was given, but this communicator has no CUDA device",
+                           NameOf(call.operation));
+  }
+  if (call.stream == nullptr && !cuda_->Owns(call.send) && !cuda_->Owns(call.recv)) return nullptr;
+  if (NeedsSend(call, rank_) && !cuda_->Reaches(call.send)) {
+    return InvalidArgument("{}: the send buffer is host memory that the device can't reach; use "
+                           "device memory, or cudaHostAlloc",
+                           NameOf(call.operation));
+  }
+  if (NeedsRecv(call, rank_) && !cuda_->Reaches(call.recv)) {
+    return InvalidArgument("{}: the receive buffer is host memory that the device can't reach; use "
+                           "device memory, or cudaHostAlloc",
+                           NameOf(call.operation));
+  }
+  return cuda_.get();
 }
 
 Result<Collective> Communicator::Prepare(const Call& call) {
@@ -242,57 +275,52 @@ Result<Collective> Communicator::Prepare(const Call& call) {
             planner_->PlanFor(request, has_choice ? choice.algorithm : Algorithm::kAuto, rank_));
   collective.input = call.send;
   collective.output = call.recv;
-  collective.measure_error = env_.measure_error && IsFloating(call.dtype);
+  TW_ASSIGN(collective.device, DeviceOf(call));
+  const bool on_host = collective.device == nullptr;
+  collective.measure_error = env_.measure_error && IsFloating(call.dtype) && on_host;
   if (HasStateHead(*request.codec)) collective.key = KeyOf(call);
   if (request.codec->feedback() != Feedback::kNone) {
-    TW_ASSIGN(collective.state, HeldState::Acquire(*collective.plan, collective.key, store_.get()));
+    collective.state =
+        std::make_shared<HeldState>(collective.plan, collective.key, store_.get());
+    // On a stream, the call before may still be at work on it.
+    if (on_host) TW_TRY(collective.state->Begin());
   }
   if (request.codec->sums_exactly() && Reduces(call.operation) && ranks_ > 1 && call.count > 0) {
-    collective.steps = std::make_shared<AgreedSteps>(*collective.plan);
-    TW_TRY(AgreementOn(collective.steps.get()).status());
+    Device* const device = on_host ? host_.get() : collective.device;
+    collective.steps = std::make_shared<AgreedSteps>(*collective.plan, device);
+    TW_ASSIGN(collective.agreement, AgreementOn(collective));
   }
   return collective;
 }
 
-Result<Collective> Communicator::AgreementOn(AgreedSteps* steps) {
+Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& whole) {
   PlanRequest request;
   request.operation = Operation::kAllReduce;
   request.dtype = DataType::kBfloat16;
   request.reduction = Reduction::kMax;
-  request.count = steps->values().size();
+  request.count = whole.steps->size();
   request.ranks = ranks_;
-  Collective agreement;
-  TW_ASSIGN(agreement.plan, planner_->PlanFor(request, Algorithm::kAuto, rank_));
-  agreement.input = agreement.output = steps->values().data();
+  auto agreement = std::make_shared<Collective>();
+  TW_ASSIGN(agreement->plan, planner_->PlanFor(request, Algorithm::kAuto, rank_));
+  agreement->input = agreement->output = whole.steps->values();
+  agreement->device = whole.device;
   return agreement;
 }
 
 std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& self,
                                           std::vector<Collective> collectives) {
-  std::vector<Pending> pending;
-  std::vector<Collective> all;  // agreements stand before what they are for
   for (Collective& collective : collectives) {
-    pending.push_back({self, nullptr, collective.plan,
-                       std::static_pointer_cast<HeldState>(collective.state), nullptr});
-    if (collective.steps != nullptr) {
-      collective.steps->Measure(collective.input);
-      // Planned before, by Prepare: it can't fail now.
-      all.push_back(AgreementOn(collective.steps.get()).value());
-      collective.after_previous = true;
+    const bool captured = collective.gate != nullptr && collective.gate->repeats();
+    if (collective.agreement != nullptr) {
+      auto agreement = std::make_shared<Collective>(*collective.agreement);
+      agreement->sequence = NextSequence(agreement->plan->request, captured);
+      collective.agreement = std::move(agreement);
     }
-    all.push_back(std::move(collective));
+    collective.sequence = NextSequence(collective.plan->request, captured);
   }
-  std::vector<bool> is_agreement;
-  for (Collective& collective : all) {
-    collective.sequence = NextSequence(collective.plan->request)++;
-    if (collective.after_previous) is_agreement.back() = true;
-    is_agreement.push_back(false);
-  }
-  const auto completions = engine_->Submit(std::move(all));
-  auto next = pending.begin();
-  for (size_t i = 0; i < completions.size(); ++i) {
-    (is_agreement[i] ? next->agreement : next->completion) = completions[i];
-    if (!is_agreement[i]) ++next;
+  std::vector<Pending> pending;
+  for (auto& completion : engine_->Submit(std::move(collectives))) {
+    pending.push_back({self, std::move(completion)});
   }
   return pending;
 }
@@ -300,34 +328,6 @@ std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& s
 void Communicator::Leave() {
   if (engine_->busy()) engine_->Abort("the process ended without destroying its communicator");
   engine_->StartClose();
-}
-
-void Communicator::AddToStatistics(const Plan& plan, const RunFigures& figures) {
-  const std::lock_guard lock(statistics_mutex_);
-  Statistics& sum = statistics_[static_cast<size_t>(plan.request.operation)];
-  ++sum.calls;
-  sum.figures.raw_bytes += figures.raw_bytes;
-  sum.figures.wire_bytes += figures.wire_bytes;
-  sum.figures.encode_seconds += figures.encode_seconds;
-  sum.figures.decode_seconds += figures.decode_seconds;
-  sum.figures.wire_seconds += figures.wire_seconds;
-  sum.figures.wait_seconds += figures.wait_seconds;
-  sum.figures.total_seconds += figures.total_seconds;
-  sum.figures.error.error += figures.error.error;
-  sum.figures.error.energy += figures.error.energy;
-  sum.figures.error_measured |= figures.error_measured;
-  sum.codec = plan.request.codec->spec();
-  sum.algorithm = NameOf(plan.algorithm);
-}
-
-Statistics Communicator::StatisticsOf(Operation operation) const {
-  const std::lock_guard lock(statistics_mutex_);
-  return statistics_[static_cast<size_t>(operation)];
-}
-
-void Communicator::ResetStatistics() {
-  const std::lock_guard lock(statistics_mutex_);
-  statistics_ = {};
 }
 
 }  // namespace thinwire

@@ -7,10 +7,8 @@
 #ifndef THINWIRE_COMM_COMMUNICATOR_H_
 #define THINWIRE_COMM_COMMUNICATOR_H_
 
-#include <array>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -37,28 +35,16 @@ struct Call {
   const char* policy = nullptr;  // for this call only
   std::string tensor;            // its name, "" if it has none
   uint64_t key = kNoKey;
+  void* stream = nullptr;  // null where buffers are host memory; else of their device, its default
   bool in_group = false;
 };
 
-// Sums over the calls of one operation; see thinwireStatistics_t.
-struct Statistics {
-  uint64_t calls = 0;
-  RunFigures figures;
-  std::string codec;
-  std::string algorithm;
-};
-
-// A submitted call: what to wait for, and what to enter in the statistics then.
+// A submitted call.
 class Communicator;
 struct Pending {
   std::shared_ptr<Communicator> communicator;
   std::shared_ptr<Completion> completion;
-  std::shared_ptr<const Plan> plan;
-  std::shared_ptr<HeldState> state;       // null: the codec keeps none
-  std::shared_ptr<Completion> agreement;  // of an operation that came first; null: none
-  // Waits for the end, adds it to the statistics and, if all went well, makes the state what the
-  // operation left. Once.
-  Status Wait();
+  Status Wait() { return completion->Wait(); }
 };
 
 class Communicator {
@@ -72,7 +58,7 @@ class Communicator {
 
   // Checks a call and plans it; nothing is sent yet and no state changes. Errors name the argument.
   Result<Collective> Prepare(const Call& call);
-  // Hands in prepared calls; they start together.
+  // Hands in prepared calls; they start together, or each when its stream comes to its gate.
   std::vector<Pending> Submit(const std::shared_ptr<Communicator>& self,
                               std::vector<Collective> collectives);
 
@@ -86,32 +72,38 @@ class Communicator {
 
   ReplicaStore& store() { return *store_; }
 
-  Statistics StatisticsOf(Operation operation) const;
-  void ResetStatistics();
-  void AddToStatistics(const Plan& plan, const RunFigures& figures);
+  Ledger& ledger() { return engine_->ledger(); }
 
  private:
   Communicator(int rank, int ranks, Env env) : rank_(rank), ranks_(ranks), env_(std::move(env)) {}
+  Status OpenDevices();
   Status Connect(const UniqueId& id);
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call) const;
   // The choice of a policy, unless this call or communicator lacks what the codec needs.
   Policy::Choice ChoiceOf(const Policy& policy, const Call& call) const;
-  uint64_t& NextSequence(const PlanRequest& request);
+  uint64_t NextSequence(const PlanRequest& request, bool captured);
+  // Whose memory the call's buffers are; null: the host's.
+  Result<Device*> DeviceOf(const Call& call) const;
   // The operation by which ranks agree on the steps of another.
-  Result<Collective> AgreementOn(AgreedSteps* steps);
+  Result<std::shared_ptr<Collective>> AgreementOn(const Collective& whole);
 
   const int rank_;
   const int ranks_;
   const Env env_;
   Policy policy_;
+  std::unique_ptr<Device> host_;  // devices outlive the engine and the store
+  std::unique_ptr<Device> cuda_;  // null: there is none
   std::unique_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
   std::unique_ptr<Planner> planner_;
   std::unique_ptr<Engine> engine_;
-  uint64_t next_collective_ = 0;
-  std::map<std::pair<Operation, int>, uint64_t> next_pair_;  // (send or recv, peer)
-  mutable std::mutex statistics_mutex_;
-  std::array<Statistics, kOperations> statistics_;
+  // Operations so far: collectives, and of each (send or recv, peer).
+  struct Counts {
+    uint64_t collectives = 0;
+    std::map<std::pair<Operation, int>, uint64_t> pairs;
+  };
+  Counts called_;
+  Counts captured_;  // in graphs, once each
 };
 
 }  // namespace thinwire

@@ -15,7 +15,7 @@ Status Group::Issue(const std::shared_ptr<Communicator>& communicator, Call call
   call.in_group = open();
   Result<Collective> collective = communicator->Prepare(call);
   if (!collective.ok()) return Refuse(collective.status());
-  entries_.push_back({communicator, std::move(collective).value(), request});
+  entries_.push_back({communicator, std::move(collective).value(), call.stream, request});
   return open() ? Status() : Run();
 }
 
@@ -34,14 +34,35 @@ Status Group::End() {
     if (entry.request == nullptr) continue;
     auto completion = std::make_shared<Completion>();
     completion->Set(none_ran, {});
-    *entry.request = std::make_unique<Pending>(Pending{entry.communicator, std::move(completion),
-                                                       entry.collective.plan, nullptr, nullptr});
+    *entry.request = std::make_unique<Pending>(Pending{entry.communicator, std::move(completion)});
   }
   return none_ran;
 }
 
+Status Group::EnterStreams(std::vector<Entry>* entries) {
+  Status entered;
+  for (Entry& entry : *entries) {
+    if (entry.collective.device == nullptr) continue;
+    Result<std::shared_ptr<StreamGate>> gate = entry.collective.device->Enter(entry.stream);
+    if (gate.ok()) entry.collective.gate = std::move(gate).value();
+    entered = gate.status();
+    if (entered.ok() && entry.collective.gate->repeats() && entry.request != nullptr) {
+      entered = InvalidUsage("a request can't be for a call that is captured in a graph");
+    }
+    if (!entered.ok()) break;
+  }
+  if (entered.ok()) return {};
+  for (const Entry& entry : *entries) {
+    if (entry.collective.gate == nullptr) continue;
+    (void)entry.collective.gate->Hold();
+    entry.collective.gate->Release();
+  }
+  return entered;
+}
+
 Status Group::Run() {
   std::vector<Entry> entries = std::exchange(entries_, {});
+  TW_TRY(EnterStreams(&entries));
   // One submission a communicator: its operations start together.
   std::vector<Pending> pending(entries.size());
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -57,12 +78,19 @@ Status Group::Run() {
         entries[i].communicator->Submit(entries[i].communicator, std::move(collectives));
     for (size_t k = 0; k < places.size(); ++k) pending[places[k]] = std::move(submitted[k]);
   }
+  // Streams wait from here on, when all they could wait for is under way.
   Status first;
+  for (const Entry& entry : entries) {
+    if (entry.collective.gate == nullptr) continue;
+    const Status held = entry.collective.gate->Hold();
+    if (first.ok()) first = held;
+  }
   for (size_t i = 0; i < entries.size(); ++i) {
     if (entries[i].request != nullptr) {
       *entries[i].request = std::make_unique<Pending>(std::move(pending[i]));
       continue;
     }
+    if (entries[i].collective.gate != nullptr) continue;  // the stream waits, not the caller
     const Status status = pending[i].Wait();
     if (first.ok()) first = status;
   }

@@ -22,8 +22,8 @@ class Group {
   void Start() { ++depth_; }
   bool open() const { return depth_ > 0; }
 
-  // In an open group: checks and keeps the call, to run at End. Else: runs it to its end, or if
-  // `request` is set, starts it. *request is set only on success.
+  // In an open group: checks and keeps the call, to run at End. Else: runs it to its end, or starts
+  // it if `request` is set or its buffers are a device's. *request is set only on success.
   Status Issue(const std::shared_ptr<Communicator>& communicator, Call call,
                std::unique_ptr<Pending>* request);
   // A call that the API refused before it became a Call: the group must not run without it.
@@ -36,9 +36,12 @@ class Group {
   struct Entry {
     std::shared_ptr<Communicator> communicator;
     Collective collective;
+    void* stream;
     std::unique_ptr<Pending>* request;
   };
   Status Run();
+  // Puts the calls on devices into the order of their streams.
+  static Status EnterStreams(std::vector<Entry>* entries);
 
   int depth_ = 0;
   Status refused_;

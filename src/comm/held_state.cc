@@ -5,44 +5,56 @@
 
 namespace thinwire {
 
-Result<std::shared_ptr<HeldState>> HeldState::Acquire(const Plan& plan, uint64_t key,
-                                                      ReplicaStore* store) {
-  auto state = std::make_shared<HeldState>();
-  state->slots.resize(plan.slots.size());
-  const PlanRequest& request = plan.request;
-  for (SlotId id = 0; id < plan.slots.size(); ++id) {
-    const Slot& slot = plan.slots[id];
-    if (!KeepsState(slot) || slot.count == 0) continue;
-    const ReplicaKey replica = {.user = key,
-                                .operation = request.operation,
-                                .sent = !slot.received,
-                                .peer = slot.peer,
-                                .message = slot.message};
-    const ReplicaShape shape = {
-        .codec = slot.codec->spec(),
-        .elements = slot.count,
-        .dtype = request.dtype,
-        .layout = fmt::format("{} of {} elements, rank {} of {}", NameOf(plan.algorithm),
-                              request.count, plan.rank, request.ranks)};
-    TW_ASSIGN(ReplicaLease lease, store->Acquire(replica, shape, slot.codec->StateBytes(slot.count)));
-    SlotState& spans = state->slots[id];
-    if (lease.before() != nullptr) spans.before = lease.before()->span();
-    spans.after = lease.after()->span();
-    spans.version = lease.version();
-    spans.version_after = lease.version() + 1;
-    auto before = lease.before();
-    auto after = lease.after();
-    state->held_.push_back({id, std::move(lease), std::move(before), std::move(after)});
+Status HeldState::Begin() {
+  if (begun_) return {};
+  slots.resize(plan_->slots.size());
+  for (SlotId id = 0; id < plan_->slots.size(); ++id) {
+    if (!KeepsState(plan_->slots[id]) || plan_->slots[id].count == 0) continue;
+    if (const Status acquired = Acquire(id); !acquired.ok()) {
+      held_.clear();
+      return acquired;
+    }
   }
-  return state;
+  begun_ = true;
+  return {};
 }
 
-void HeldState::Commit() {
-  for (Held& held : held_) held.lease.Commit(slots[held.slot].version_after);
+Status HeldState::Acquire(SlotId id) {
+  const PlanRequest& request = plan_->request;
+  const Slot& slot = plan_->slots[id];
+  const ReplicaKey replica = {.user = key_,
+                              .operation = request.operation,
+                              .sent = !slot.received,
+                              .peer = slot.peer,
+                              .message = slot.message};
+  const ReplicaShape shape = {
+      .codec = slot.codec->spec(),
+      .elements = slot.count,
+      .dtype = request.dtype,
+      .layout = fmt::format("{} of {} elements, rank {} of {}", NameOf(plan_->algorithm),
+                            request.count, plan_->rank, request.ranks)};
+  TW_ASSIGN(ReplicaLease lease,
+            store_->Acquire(replica, shape, slot.codec->StateBytes(slot.count)));
+  SlotState& spans = slots[id];
+  if (lease.before() != nullptr) spans.before = lease.before()->span();
+  spans.after = lease.after()->span();
+  spans.version = lease.version();
+  spans.version_after = lease.version() + 1;
+  auto before = lease.before();
+  auto after = lease.after();
+  held_.push_back({id, std::move(lease), std::move(before), std::move(after)});
+  return {};
 }
 
-void HeldState::Release() {
-  for (Held& held : held_) held.lease = ReplicaLease();
+void HeldState::End(bool well) {
+  for (Held& held : held_) {
+    if (well) held.lease.Commit(slots[held.slot].version_after);
+    held.lease = ReplicaLease();
+  }
+}
+
+std::shared_ptr<OperationState> HeldState::Again() const {
+  return std::make_shared<HeldState>(plan_, key_, store_);
 }
 
 }  // namespace thinwire

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -17,14 +18,14 @@ namespace thinwire {
 
 class HeldState final : public OperationState {
  public:
-  // Takes hold of what each slot of `plan` keeps under the caller's key. Errors are the store's.
-  static Result<std::shared_ptr<HeldState>> Acquire(const Plan& plan, uint64_t key,
-                                                    ReplicaStore* store);
+  // Of what each slot of `plan` keeps under the caller's key.
+  HeldState(std::shared_ptr<const Plan> plan, uint64_t key, ReplicaStore* store)
+      : plan_(std::move(plan)), key_(key), store_(store) {}
 
-  // Makes what the operation left the state.
-  void Commit();
-  // Leaves the state as it was, although the engine may hold this a little longer.
-  void Release();
+  // Takes hold of it. Errors are the store's.
+  Status Begin() override;
+  void End(bool well) override;
+  std::shared_ptr<OperationState> Again() const override;
 
  private:
   struct Held {
@@ -33,6 +34,12 @@ class HeldState final : public OperationState {
     // The lease's, which a peer may still ask for after the lease has ended.
     std::shared_ptr<const StateBytes> before, after;
   };
+  Status Acquire(SlotId id);
+
+  const std::shared_ptr<const Plan> plan_;
+  const uint64_t key_;
+  ReplicaStore* const store_;
+  bool begun_ = false;
   std::vector<Held> held_;
 };
 

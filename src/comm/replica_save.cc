@@ -3,6 +3,8 @@
 // Saving and restoring what a ReplicaStore holds.
 #include <algorithm>
 #include <cstring>
+#include <span>
+#include <vector>
 
 #include "base/units.h"
 #include "comm/replica_store.h"
@@ -15,12 +17,15 @@ constexpr size_t kPieceBytes = size_t{1} << 20;  // between a stream and the dis
 constexpr size_t kFirstBytes = size_t{4} << 20;
 
 // The next `size` bytes of a stream, which may end long before: memory follows what comes.
-Result<std::shared_ptr<const StateBytes>> ReadBytes(ReplicaStreamReader& reader, size_t size) {
-  TW_ASSIGN(std::shared_ptr<StateBytes> bytes, StateBytes::Make(std::min(size, kFirstBytes)));
+Result<std::shared_ptr<const StateBytes>> ReadBytes(ReplicaStreamReader& reader, Device* device,
+                                                    size_t size) {
+  TW_ASSIGN(std::shared_ptr<StateBytes> bytes,
+            StateBytes::Make(device, std::min(size, kFirstBytes)));
   TW_TRY(reader.Bytes(bytes->span()));
   while (bytes->size() < size) {
     const size_t there = bytes->size();
-    TW_ASSIGN(std::shared_ptr<StateBytes> larger, StateBytes::Make(std::min(size, 2 * there)));
+    TW_ASSIGN(std::shared_ptr<StateBytes> larger,
+              StateBytes::Make(device, std::min(size, 2 * there)));
     std::memcpy(larger->data(), bytes->data(), there);
     bytes = std::move(larger);
     TW_TRY(reader.Bytes(bytes->span().subspan(there)));
@@ -31,10 +36,9 @@ Result<std::shared_ptr<const StateBytes>> ReadBytes(ReplicaStreamReader& reader,
 // Calls each(at, piece) for the pieces of `size` bytes, over one buffer.
 template <typename Each>
 Status InPieces(uint64_t size, Each each) {
-  TW_ASSIGN(const std::shared_ptr<StateBytes> buffer,
-            StateBytes::Make(std::min<uint64_t>(size, kPieceBytes)));
+  std::vector<std::byte> buffer(std::min<uint64_t>(size, kPieceBytes));
   for (uint64_t at = 0; at < size; at += kPieceBytes) {
-    TW_TRY(each(at, buffer->span().first(std::min<uint64_t>(size - at, kPieceBytes))));
+    TW_TRY(each(at, std::span(buffer).first(std::min<uint64_t>(size - at, kPieceBytes))));
   }
   return {};
 }
@@ -148,7 +152,7 @@ Status ReplicaStore::RestoreEntry(ReplicaStreamReader& reader, const ReplicaReco
   const bool fits = limit == 0 || entry.size == 0 || taken + entry.size <= limit;
   if (!fits && spill_ == nullptr) return OverLimit("the state to restore");
   if (fits) {
-    TW_ASSIGN(entry.bytes, ReadBytes(reader, entry.size));
+    TW_ASSIGN(entry.bytes, ReadBytes(reader, options_.device, entry.size));
     staged.Count(entry);
     return reader.EndBytes();
   }

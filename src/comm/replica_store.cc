@@ -19,6 +19,11 @@ ReplicaKey FirstOf(uint64_t user) {
   return {.user = user, .operation = Operation{0}, .peer = std::numeric_limits<int>::min()};
 }
 
+ReplicaOptions Completed(ReplicaOptions options, Device* host) {
+  if (options.device == nullptr) options.device = host;
+  return options;
+}
+
 }  // namespace
 
 ReplicaLease::ReplicaLease(ReplicaLease&& other) noexcept { *this = std::move(other); }
@@ -59,7 +64,8 @@ void ReplicaStore::Content::Uncount(Entry& entry) {
 }
 
 ReplicaStore::ReplicaStore(ReplicaOptions options)
-    : options_(std::move(options)),
+    : host_(options.device == nullptr ? MakeHostDevice() : nullptr),
+      options_(Completed(std::move(options), host_.get())),
       spill_(options_.folder.empty() ? nullptr : std::make_unique<SpillFile>(options_.folder)) {}
 
 ReplicaStore::~ReplicaStore() {
@@ -101,7 +107,7 @@ Result<ReplicaLease> ReplicaStore::Acquire(const ReplicaKey& key, const ReplicaS
   Status status = needs_no_wait ? Status() : MakeRoom(lock);
   if (status.ok() && !entry->extent.empty()) status = Load(lock, *entry);
   if (status.ok()) {
-    Result<std::shared_ptr<StateBytes>> after = StateBytes::Make(bytes);
+    Result<std::shared_ptr<StateBytes>> after = StateBytes::Make(options_.device, bytes);
     if (after.ok()) {
       return ReplicaLease(this, key, entry->bytes, std::move(after).value(), entry->version);
     }
@@ -216,7 +222,7 @@ Status ReplicaStore::Spill(std::unique_lock<std::mutex>& lock, Entry& entry) {
 // For an entry that is leased or being read, so that nobody else touches it.
 Status ReplicaStore::Load(std::unique_lock<std::mutex>& lock, Entry& entry) {
   lock.unlock();
-  Result<std::shared_ptr<StateBytes>> bytes = StateBytes::Make(entry.size);
+  Result<std::shared_ptr<StateBytes>> bytes = StateBytes::Make(options_.device, entry.size);
   Status status = bytes.ok() ? entry.extent.Read(0, bytes.value()->span()) : bytes.status();
   if (status.ok() && Xxh3(bytes.value()->span()) != entry.checksum) {
     status = ChangedOnDisk(entry);

@@ -77,6 +77,8 @@ struct ReplicaOptions {
   size_t limit_bytes = 0;
   // Where entries beyond the limit go; empty: nowhere, new ones are refused.
   std::string folder = {};
+  // Whose passes work on the entries; outlives the store. Null: the host's.
+  Device* device = nullptr;
 };
 
 struct ReplicaFigures {
@@ -165,6 +167,7 @@ class ReplicaStore {
   Status RestoreEntry(ReplicaStreamReader& reader, const ReplicaRecord& record, Content& staged);
   Status RestoreAll(const ReadFunction& read, Content& staged);
 
+  const std::unique_ptr<Device> host_;  // where no device was given
   const ReplicaOptions options_;
   const std::unique_ptr<SpillFile> spill_;  // null without a folder; before what has extents
   mutable std::mutex mutex_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// StateBytes: a run of bytes on its own cache lines. Filled by who made it; shared as const from
-// then on, so that an operation in flight keeps it after its store has moved on.
+// StateBytes: a run of bytes in memory that a device's passes and the host can use. Filled by who
+// made it; shared as const from then on, so that an operation in flight keeps it after its store has
+// moved on.
 
 #ifndef THINWIRE_COMM_STATE_BYTES_H_
 #define THINWIRE_COMM_STATE_BYTES_H_
@@ -13,20 +14,23 @@
 
 #include "base/status.h"
 #include "base/units.h"
+#include "device/device.h"
 
 namespace thinwire {
 
 class StateBytes {
  public:
-  static constexpr std::align_val_t kAlignment{64};
-
-  // Not initialised. Fails where memory runs out.
-  static Result<std::shared_ptr<StateBytes>> Make(size_t size) {
-    auto* data = static_cast<std::byte*>(::operator new(size, kAlignment, std::nothrow));
+  // Not initialised. Fails where memory runs out. The device outlives it.
+  static Result<std::shared_ptr<StateBytes>> Make(Device* device, size_t size) {
+    std::byte* data = nullptr;
+    try {
+      data = device->AllocateStaging(size);
+    } catch (const std::bad_alloc&) {
+    }
     if (data == nullptr) return SystemError("no memory for {} of state", FormatBytes(size));
-    return std::shared_ptr<StateBytes>(new StateBytes(data, size));
+    return std::shared_ptr<StateBytes>(new StateBytes(device, data, size));
   }
-  ~StateBytes() { ::operator delete(data_, kAlignment); }
+  ~StateBytes() { device_->FreeStaging(data_); }
   StateBytes(const StateBytes&) = delete;
   StateBytes& operator=(const StateBytes&) = delete;
 
@@ -37,7 +41,9 @@ class StateBytes {
   std::span<const std::byte> span() const { return {data_, size_}; }
 
  private:
-  StateBytes(std::byte* data, size_t size) : data_(data), size_(size) {}
+  StateBytes(Device* device, std::byte* data, size_t size)
+      : device_(device), data_(data), size_(size) {}
+  Device* const device_;
   std::byte* const data_;
   const size_t size_;
 };

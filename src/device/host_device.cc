@@ -24,15 +24,27 @@ class HostDevice final : public Device {
     return static_cast<std::byte*>(::operator new(bytes, kStagingAlignment));
   }
   void FreeStaging(std::byte* staging) override { ::operator delete(staging, kStagingAlignment); }
+  bool Reaches(const void*) const override { return true; }
 
   Result<Ticket> Encode(const EncodePass& pass) override { return InParts(pass, thinwire::Encode); }
   Result<Ticket> Decode(const DecodePass& pass) override { return InParts(pass, thinwire::Decode); }
   Result<Ticket> Reduce(const ReducePass& pass) override { return InParts(pass, thinwire::Reduce); }
+  Result<Ticket> MeasureSteps(const Codec& codec, const void* source, DataType dtype, size_t count,
+                              uint16_t* steps) override {
+    codec.MeasureSteps(source, dtype, count, steps);
+    return kDoneTicket;
+  }
   Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
     if (source != target) std::memmove(target, source, bytes);
     return kDoneTicket;
   }
   Result<bool> Finished(Ticket) override { return true; }
+  void Drain() override {}
+
+  bool Owns(const void*) const override { return true; }
+  Result<std::shared_ptr<StreamGate>> Enter(void*) override {
+    return InvalidUsage("a stream was given, but buffers are host memory");
+  }
 
  private:
   template <typename Pass>

@@ -36,7 +36,8 @@ class EngineMember final : public Member {
         transport_(transport.get()),
         links_(LinkModel::Parse(stack.links, ranks).value()),
         planner_(links_, CostModel{}, stack.segment_bytes),
-        engine_(Options(stack, rank, ranks), links_, std::move(transport), stack.device()) {}
+        device_(stack.device()),
+        engine_(Options(stack, rank, ranks), links_, std::move(transport), device_.get()) {}
 
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
@@ -94,6 +95,7 @@ class EngineMember final : public Member {
   Transport* const transport_;
   const LinkModel links_;
   Planner planner_;
+  const std::unique_ptr<Device> device_;
   Engine engine_;
   uint64_t next_ = 0;
   std::map<std::pair<Operation, int>, uint64_t> next_pair_;

@@ -29,6 +29,7 @@ class LateDevice final : public Device {
     return staging;
   }
   void FreeStaging(std::byte* staging) override { host_->FreeStaging(staging); }
+  bool Reaches(const void*) const override { return true; }
 
   Result<Ticket> Encode(const EncodePass& pass) override {
     return Later([this, pass] { return host_->Encode(pass); });
@@ -44,6 +45,12 @@ class LateDevice final : public Device {
       return host_->Reduce(later);
     });
   }
+  Result<Ticket> MeasureSteps(const Codec& codec, const void* source, DataType dtype, size_t count,
+                              uint16_t* steps) override {
+    return Later([=, this, &codec] {
+      return host_->MeasureSteps(codec, source, dtype, count, steps);
+    });
+  }
   Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
     return Later([=, this] { return host_->Copy(source, target, bytes); });
   }
@@ -55,6 +62,13 @@ class LateDevice final : public Device {
     pending_.erase(ticket);
     return true;
   }
+  void Drain() override {
+    for (auto& [ticket, entry] : pending_) (void)entry.second();
+    pending_.clear();
+  }
+
+  bool Owns(const void*) const override { return true; }
+  Result<std::shared_ptr<StreamGate>> Enter(void* stream) override { return host_->Enter(stream); }
 
  private:
   using Work = std::function<Result<Ticket>()>;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef THINWIRE_CUDA_DEVICE_CUDA_GATE_H_
+#define THINWIRE_CUDA_DEVICE_CUDA_GATE_H_
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cuda/device/staging_pool.h"
+#include "cuda/device/stream_signals.h"
+#include "device/device.h"
+
+namespace thinwire::cuda {
+
+// The words of gates. A stream may still be on its way past a gate that nobody holds any more, so
+// words are given again only once it has taken the release back.
+class GatePool {
+ public:
+  explicit GatePool(StagingPool* memory) : memory_(memory) {}
+  GateWords* Take();
+  void Give(GateWords* words);
+
+ private:
+  StagingPool* const memory_;
+  std::mutex mutex_;
+  std::vector<GateWords*> left_;
+};
+
+class CudaGate final : public StreamGate {
+ public:
+  CudaGate(std::shared_ptr<GatePool> pool, GateWords* words, const StreamSignals& signals,
+           cudaStream_t stream, bool repeats)
+      : pool_(std::move(pool)),
+        words_(words),
+        signals_(signals),
+        stream_(stream),
+        repeats_(repeats) {}
+  ~CudaGate() override { pool_->Give(words_); }
+  CudaGate(const CudaGate&) = delete;
+  CudaGate& operator=(const CudaGate&) = delete;
+
+  Status Hold() override;
+  bool Reached() override;
+  void Release() override;
+  bool repeats() const override { return repeats_; }
+  bool over() const override { return over_.load(std::memory_order_acquire); }
+
+  // Makes the gate live as long as the graph that is being captured, and know when it is gone.
+  static cudaError_t KeepBy(cudaGraph_t graph, const std::shared_ptr<CudaGate>& gate);
+
+ private:
+  const std::shared_ptr<GatePool> pool_;
+  GateWords* const words_;
+  const StreamSignals signals_;
+  const cudaStream_t stream_;
+  const bool repeats_;
+  std::atomic<bool> over_{false};
+};
+
+}  // namespace thinwire::cuda
+
+#endif  // THINWIRE_CUDA_DEVICE_CUDA_GATE_H_

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What libthinwire_cuda.so shows of itself (device/cuda_module.h).
+
+#include "cuda/device/cuda_device.h"
+#include "device/cuda_module.h"
+
+extern "C" __attribute__((visibility("default"))) void thinwire_make_cuda_device(
+    const thinwire::CudaOptions* options, thinwire::Result<std::unique_ptr<thinwire::Device>>* made) {
+  *made = thinwire::cuda::MakeDevice(*options);
+}
