@@ -121,12 +121,13 @@ typedef struct {
   size_t stateBytes;         /* THINWIRE_STATE_BYTES: memory for the state of codecs */
   const char* stateFolder;   /* THINWIRE_STATE_FOLDER: where state beyond that goes */
   int threads;               /* THINWIRE_THREADS: threads that encode, decode and reduce */
+  const char* device;        /* THINWIRE_DEVICE: "host", "cuda", "auto" */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                             \
   {sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL,    \
-   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0}
+   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL}
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
 THINWIRE_API thinwireResult_t thinwireGetVersion(int* version);
@@ -171,7 +172,17 @@ THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);
  * Valid until this thread's next call. `comm` may be NULL. */
 THINWIRE_API const char* thinwireGetLastError(thinwireComm_t comm);
 
-/* ---- Operations ----------------------------------------------------------------------------- */
+/* ---- Operations -----------------------------------------------------------------------------
+ * Memory and streams. A communicator is bound to the CUDA device that is current when it is made, if
+ * there is one. Calls on buffers in its memory return at once and take place in the order of
+ * `options->stream` (NULL: the legacy default stream): they start when the stream comes to them, and
+ * what the stream does next finds them done. They may be captured in a CUDA graph, on all ranks
+ * alike; the graph must be destroyed before the communicator. Host memory from cudaHostAlloc or
+ * cudaHostRegister is treated so where a stream is given. Calls on other host memory return when
+ * their result is there. Ranks of both kinds may meet in one call, and get the same bits.
+ * A call on a stream that fails lets the stream go on, with buffers in no defined state;
+ * thinwireCommGetAsyncError tells.
+ */
 
 /* Options of one call. NULL stands for the defaults. */
 typedef struct {
@@ -180,7 +191,7 @@ typedef struct {
   unsigned version;
   const char* policy;         /* for this call instead of the communicator's; NULL: that one */
   thinwireRequest_t* request; /* set: return at once, *request completes later */
-  void* stream;               /* reserved for device memory; NULL */
+  void* stream;               /* a cudaStream_t; see Memory and streams below */
   const char* tensor;         /* name that policies select by, such as "layers.3.bias"; or NULL */
   uint64_t key;               /* whose state this call advances; see State below */
 } thinwireCallOptions_t;

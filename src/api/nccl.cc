@@ -27,6 +27,16 @@ ncclResult_t ToNccl(thinwireResult_t result) {
 thinwireDataType_t Type(ncclDataType_t dtype) { return static_cast<thinwireDataType_t>(dtype); }
 thinwireRedOp_t Op(ncclRedOp_t op) { return static_cast<thinwireRedOp_t>(op); }
 
+// The options of a call in the order of a stream.
+class OnStream {
+ public:
+  explicit OnStream(cudaStream_t stream) { options_.stream = stream; }
+  operator const thinwireCallOptions_t*() const { return &options_; }  // NOLINT: as an argument
+
+ private:
+  thinwireCallOptions_t options_ = THINWIRE_CALL_OPTIONS_INITIALIZER;
+};
+
 }  // namespace
 
 NCCL_DEFINE(ncclResult_t, ncclGetVersion, (int* version)) {
@@ -83,53 +93,53 @@ NCCL_DEFINE(const char*, ncclGetLastError, (ncclComm_t comm)) { return thinwireG
 
 NCCL_DEFINE(ncclResult_t, ncclAllReduce,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
-             ncclRedOp_t op, ncclComm_t comm, cudaStream_t /*stream*/)) {
+             ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)) {
   return ToNccl(
-      thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), comm, nullptr));
+      thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduce,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
-             ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t /*stream*/)) {
+             ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t stream)) {
   return ToNccl(
-      thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, comm, nullptr));
+      thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBroadcast,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
-             ncclComm_t comm, cudaStream_t /*stream*/)) {
-  return ToNccl(thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, nullptr));
+             ncclComm_t comm, cudaStream_t stream)) {
+  return ToNccl(thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBcast,
             (void* buff, size_t count, ncclDataType_t datatype, int root, ncclComm_t comm,
-             cudaStream_t /*stream*/)) {
-  return ToNccl(thinwireBroadcast(buff, buff, count, Type(datatype), root, comm, nullptr));
+             cudaStream_t stream)) {
+  return ToNccl(thinwireBroadcast(buff, buff, count, Type(datatype), root, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclAllGather,
             (const void* sendbuff, void* recvbuff, size_t sendcount, ncclDataType_t datatype,
-             ncclComm_t comm, cudaStream_t /*stream*/)) {
-  return ToNccl(thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), comm, nullptr));
+             ncclComm_t comm, cudaStream_t stream)) {
+  return ToNccl(thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduceScatter,
             (const void* sendbuff, void* recvbuff, size_t recvcount, ncclDataType_t datatype,
-             ncclRedOp_t op, ncclComm_t comm, cudaStream_t /*stream*/)) {
+             ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)) {
   return ToNccl(
-      thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), comm, nullptr));
+      thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclSend,
             (const void* sendbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
-             cudaStream_t /*stream*/)) {
-  return ToNccl(thinwireSend(sendbuff, count, Type(datatype), peer, comm, nullptr));
+             cudaStream_t stream)) {
+  return ToNccl(thinwireSend(sendbuff, count, Type(datatype), peer, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclRecv,
             (void* recvbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
-             cudaStream_t /*stream*/)) {
-  return ToNccl(thinwireRecv(recvbuff, count, Type(datatype), peer, comm, nullptr));
+             cudaStream_t stream)) {
+  return ToNccl(thinwireRecv(recvbuff, count, Type(datatype), peer, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclGroupStart, (void)) { return ToNccl(thinwireGroupStart()); }

@@ -64,6 +64,7 @@ Result<Env> EnvFor(const thinwireConfig_t* config) {
   if (config->stateBytes > 0) env.state_bytes = config->stateBytes;
   Override(config->stateFolder, &env.state_folder);
   if (config->threads > 0) env.threads = config->threads;
+  Override(config->device, &env.device);
   return env;
 }
 

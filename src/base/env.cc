@@ -62,6 +62,7 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_INTERFACE", &env.interface);
   ReadText("THINWIRE_DEVICE", &env.device);
   ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
+  ReadText("THINWIRE_MODULES", &env.modules);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
   TW_TRY(ReadParsed("THINWIRE_TIMEOUT", ParseSeconds, &env.timeout_seconds));

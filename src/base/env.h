@@ -71,6 +71,10 @@ struct Env {
   // auto.
   std::string cuda_wait = "auto";
 
+  // THINWIRE_MODULES: folder where optional parts (libthinwire_cuda.so) are looked for before all
+  // others. Default empty: beside the library.
+  std::string modules;
+
   // THINWIRE_SECRET: shared by the ranks of a job started from RANK/WORLD_SIZE/MASTER_ADDR/
   // MASTER_PORT, so that strangers on the port are turned away. Default empty.
   std::string secret;

@@ -26,15 +26,16 @@ std::string OwnFolder() {
 
 }  // namespace
 
-Result<void*> LoadFromModule(const char* file, const char* symbol) {
+Result<void*> LoadFromModule(const char* file, const char* symbol, const std::string& folder) {
   std::string reason;
   std::vector<std::string> folders = {""};  // the loader's own search
   if (const std::string own = OwnFolder(); !own.empty()) {
     folders = {own, own + "../lib/", ""};  // the second for bin/ of a program that contains us
   }
-  for (const std::string& folder : folders) {
+  if (!folder.empty()) folders.insert(folders.begin(), folder + "/");
+  for (const std::string& place : folders) {
     // Global, since modules load components of their own that look for their symbols.
-    void* module = dlopen((folder + file).c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+    void* module = dlopen((place + file).c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
     if (module == nullptr) {
       if (reason.empty()) reason = dlerror();
       continue;

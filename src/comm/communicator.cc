@@ -110,7 +110,8 @@ Status Communicator::OpenDevices() {
     return InvalidArgument("THINWIRE_DEVICE is '{}'; it must be auto, host or cuda", env_.device);
   }
   if (env_.device != "host") {
-    Result<std::unique_ptr<Device>> cuda = MakeCudaDevice({.wait = env_.cuda_wait});
+    Result<std::unique_ptr<Device>> cuda = 
+        MakeCudaDevice({.wait = env_.cuda_wait, .modules = env_.modules});
     if (cuda.ok()) {
       cuda_ = std::move(cuda).value();
     } else if (env_.device == "cuda") {

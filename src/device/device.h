@@ -86,6 +86,7 @@ std::unique_ptr<Device> MakeHostDevice(int threads = 1);
 
 struct CudaOptions {
   std::string wait = "auto";  // how streams wait: THINWIRE_CUDA_WAIT
+  std::string modules;        // THINWIRE_MODULES
 };
 // The CUDA device that is current on the calling thread, by the module libthinwire_cuda.so. kCuda or
 // kSystem say why there is none.

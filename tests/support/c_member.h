@@ -25,6 +25,7 @@ struct Settings {
   double silence_seconds = 20;
   double connect_timeout_seconds = 60;
   bool measure_error = false;
+  std::string device = "host";
 
   thinwireConfig_t config() const {
     thinwireConfig_t config = THINWIRE_CONFIG_INITIALIZER;
@@ -36,6 +37,7 @@ struct Settings {
     config.silenceSeconds = silence_seconds;
     config.connectTimeoutSeconds = connect_timeout_seconds;
     config.measureError = measure_error ? 1 : 0;
+    config.device = device.c_str();
     return config;
   }
 };
@@ -73,7 +75,7 @@ class Comms {
   std::vector<thinwireComm_t> comms_;
 };
 
-class CMember final : public Member {
+class CMember : public Member {
  public:
   explicit CMember(thinwireComm_t comm) : comm_(comm) {
     thinwireCommUserRank(comm, &rank_);
@@ -89,6 +91,16 @@ class CMember final : public Member {
     return ToStatus(thinwireGroupEnd());
   }
 
+ protected:
+  // What stopped the communicator.
+  Status AsyncError() {
+    thinwireResult_t error = thinwireSuccess;
+    TW_TRY(ToStatus(thinwireCommGetAsyncError(comm_, &error)));
+    if (error == thinwireSuccess) return {};
+    return Status(static_cast<Code>(error), thinwireGetLastError(comm_));
+  }
+  virtual void* stream() { return nullptr; }
+
  private:
   Status Issue(const Part& part) {
     const Op& op = part.op;
@@ -97,6 +109,7 @@ class CMember final : public Member {
         op.algorithm == Algorithm::kAuto ? "" : fmt::format(" algo={}", NameOf(op.algorithm)));
     thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
     options.policy = policy.c_str();
+    options.stream = stream();
     const auto dtype = static_cast<thinwireDataType_t>(op.dtype);
     const auto reduction = static_cast<thinwireRedOp_t>(op.reduction);
     return ToStatus([&] {
