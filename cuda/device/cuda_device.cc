@@ -171,10 +171,10 @@ class CudaDevice final : public Device {
     GateWords* words = nullptr;
     {
       const OutsideCaptures outside;
-      words = gates_->Take();
+      words = GatePool::Instance().Take();
     }
     if (words == nullptr) return Status(Code::kCuda, "no mapped memory is left for a stream's gate");
-    auto gate = std::make_shared<CudaGate>(gates_, words, signals_, callers, captured);
+    auto gate = std::make_shared<CudaGate>(words, signals_, callers, captured);
     if (captured) TW_TRY(CheckCuda(CudaGate::KeepBy(graph, gate), "keeping a gate by its graph"));
     TW_TRY(CheckCuda(signals_.ArriveAt(callers, words), "entering the stream"));
     return std::shared_ptr<StreamGate>(std::move(gate));
@@ -245,7 +245,6 @@ class CudaDevice final : public Device {
   const cudaStream_t stream_;
   const StreamSignals signals_;
   StagingPool memory_;
-  const std::shared_ptr<GatePool> gates_ = std::make_shared<GatePool>(&memory_);
   uint32_t* finished_;  // the last ticket that is done
   Ticket last_ = kDoneTicket;
   std::map<Ticket, Check> checks_;

@@ -8,19 +8,38 @@
 
 namespace thinwire::cuda {
 
+GatePool& GatePool::Instance() {
+  static auto* pool = new GatePool;  // never freed: see above
+  return *pool;
+}
+
 GateWords* GatePool::Take() {
-  const std::lock_guard lock(mutex_);
-  const auto free = std::find_if(left_.begin(), left_.end(), [](const GateWords* words) {
+  const auto is_free = [](const GateWords* words) {
     return __atomic_load_n(&words->released, __ATOMIC_ACQUIRE) == 0;
-  });
-  if (free != left_.end()) {
-    GateWords* const words = *free;
-    left_.erase(free);
-    *words = {};
-    return words;
+  };
+  const std::lock_guard lock(mutex_);
+  auto free = std::find_if(left_.begin(), left_.end(), is_free);
+  if (free == left_.end()) {
+    if (!Grow()) return nullptr;
+    free = left_.end() - 1;
   }
-  std::byte* const memory = memory_->Take(sizeof(GateWords));
-  return memory == nullptr ? nullptr : new (memory) GateWords;
+  GateWords* const words = *free;
+  left_.erase(free);
+  *words = {};
+  return words;
+}
+
+bool GatePool::Grow() {
+  constexpr size_t kMore = 256;
+  void* memory = nullptr;
+  if (cudaHostAlloc(&memory, kMore * sizeof(GateWords),
+                    cudaHostAllocPortable | cudaHostAllocMapped) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  auto* const words = new (memory) GateWords[kMore];
+  for (size_t i = 0; i < kMore; ++i) left_.push_back(words + i);
+  return true;
 }
 
 void GatePool::Give(GateWords* words) {

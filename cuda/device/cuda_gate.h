@@ -7,36 +7,32 @@
 #include <mutex>
 #include <vector>
 
-#include "cuda/device/staging_pool.h"
 #include "cuda/device/stream_signals.h"
 #include "device/device.h"
 
 namespace thinwire::cuda {
 
-// The words of gates. A stream may still be on its way past a gate that nobody holds any more, so
-// words are given again only once it has taken the release back.
+// The words of gates. A stream may still be on its way past a gate when nobody holds that any more,
+// not even its communicator: so the words belong to the process, and are given again only once the
+// stream has taken the release back.
 class GatePool {
  public:
-  explicit GatePool(StagingPool* memory) : memory_(memory) {}
+  static GatePool& Instance();
+  // Null where CUDA has no memory left.
   GateWords* Take();
   void Give(GateWords* words);
 
  private:
-  StagingPool* const memory_;
+  bool Grow();
   std::mutex mutex_;
   std::vector<GateWords*> left_;
 };
 
 class CudaGate final : public StreamGate {
  public:
-  CudaGate(std::shared_ptr<GatePool> pool, GateWords* words, const StreamSignals& signals,
-           cudaStream_t stream, bool repeats)
-      : pool_(std::move(pool)),
-        words_(words),
-        signals_(signals),
-        stream_(stream),
-        repeats_(repeats) {}
-  ~CudaGate() override { pool_->Give(words_); }
+  CudaGate(GateWords* words, const StreamSignals& signals, cudaStream_t stream, bool repeats)
+      : words_(words), signals_(signals), stream_(stream), repeats_(repeats) {}
+  ~CudaGate() override { GatePool::Instance().Give(words_); }
   CudaGate(const CudaGate&) = delete;
   CudaGate& operator=(const CudaGate&) = delete;
 
@@ -50,7 +46,6 @@ class CudaGate final : public StreamGate {
   static cudaError_t KeepBy(cudaGraph_t graph, const std::shared_ptr<CudaGate>& gate);
 
  private:
-  const std::shared_ptr<GatePool> pool_;
   GateWords* const words_;
   const StreamSignals signals_;
   const cudaStream_t stream_;
