@@ -5,11 +5,13 @@
 
 #include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "cuda/codec/launch_passes.h"
 #include "cuda/device/cuda_gate.h"
+#include "cuda/device/nccl_site.h"
 #include "cuda/device/staging_pool.h"
 #include "cuda/device/stream_signals.h"
 #include "device/cuda_module.h"
@@ -74,8 +76,13 @@ class StreamScratch final : public Scratch {
 
 class CudaDevice final : public Device {
  public:
-  CudaDevice(int device, int multiprocessors, cudaStream_t stream, const StreamSignals& signals)
-      : device_(device), multiprocessors_(multiprocessors), stream_(stream), signals_(signals) {
+  CudaDevice(int device, int multiprocessors, cudaStream_t stream, const StreamSignals& signals,
+             std::string nccl)
+      : device_(device),
+        multiprocessors_(multiprocessors),
+        stream_(stream),
+        signals_(signals),
+        nccl_(std::move(nccl)) {
     finished_ = reinterpret_cast<uint32_t*>(memory_.Take(sizeof(uint32_t)));
     if (finished_ != nullptr) *finished_ = 0;
   }
@@ -180,6 +187,15 @@ class CudaDevice final : public Device {
     return std::shared_ptr<StreamGate>(std::move(gate));
   }
 
+  Result<SiteId> NewSiteId() override {
+    const CurrentDevice current(device_);
+    return NewNcclSiteId(nccl_);
+  }
+  Result<std::unique_ptr<Site>> JoinSite(const SiteId& id, int rank, int ranks) override {
+    const CurrentDevice current(device_);
+    return JoinNcclSite(nccl_, id, rank, ranks);
+  }
+
  private:
   struct Coded {
     const Codec* codec;
@@ -244,6 +260,7 @@ class CudaDevice final : public Device {
   const int multiprocessors_;
   const cudaStream_t stream_;
   const StreamSignals signals_;
+  const std::string nccl_;
   StagingPool memory_;
   uint32_t* finished_;  // the last ticket that is done
   Ticket last_ = kDoneTicket;
@@ -272,7 +289,8 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
   cudaStream_t stream = nullptr;
   TW_TRY(CheckCuda(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, greatest),
                    "making a stream"));
-  auto made = std::make_unique<CudaDevice>(device, multiprocessors, stream, signals);
+  auto made = 
+      std::make_unique<CudaDevice>(device, multiprocessors, stream, signals, options.nccl);
   if (!made->usable()) return Status(Code::kCuda, "there is no mapped memory");
   return std::unique_ptr<Device>(std::move(made));
 }

@@ -122,12 +122,13 @@ typedef struct {
   const char* stateFolder;   /* THINWIRE_STATE_FOLDER: where state beyond that goes */
   int threads;               /* THINWIRE_THREADS: threads that encode, decode and reduce */
   const char* device;        /* THINWIRE_DEVICE: "host", "cuda", "auto" */
+  const char* sites;         /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                             \
   {sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL,    \
-   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL}
+   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL}
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
 THINWIRE_API thinwireResult_t thinwireGetVersion(int* version);

@@ -14,7 +14,6 @@
 #include "api/guard.h"
 #include "base/env.h"
 #include "bootstrap/launch.h"
-#include "bootstrap/rendezvous.h"
 #include "comm/communicator.h"
 #include "comm/group.h"
 
@@ -65,15 +64,8 @@ Result<Env> EnvFor(const thinwireConfig_t* config) {
   Override(config->stateFolder, &env.state_folder);
   if (config->threads > 0) env.threads = config->threads;
   Override(config->device, &env.device);
+  Override(config->sites, &env.sites);
   return env;
-}
-
-Result<UniqueId> NewUniqueId(const Env& env) {
-  RendezvousServer::Options options;
-  options.interface = env.interface;
-  options.host = env.host;
-  options.port = env.port;
-  return RendezvousServer::Start(options);
 }
 
 Status CheckComm(thinwireComm_t comm) {
@@ -188,7 +180,7 @@ thinwireResult_t thinwireGetUniqueId(thinwireUniqueId* id) {
   return Guard([&]() -> Status {
     TW_TRY(CheckPointer(id, "id"));
     TW_ASSIGN(const Env env, Env::Read());
-    TW_ASSIGN(const UniqueId created, NewUniqueId(env));
+    TW_ASSIGN(const UniqueId created, Communicator::NewId(env));
     std::memcpy(id->internal, created.bytes.data(), sizeof(id->internal));
     return {};
   });
@@ -211,7 +203,7 @@ thinwireResult_t thinwireCommInitAll(thinwireComm_t* comms, int nranks,
     if (nranks < 1) return InvalidArgument("nranks is {}; it must be at least 1", nranks);
     std::fill(comms, comms + nranks, nullptr);
     TW_ASSIGN(const Env env, EnvFor(config));
-    TW_ASSIGN(const UniqueId id, NewUniqueId(env));
+    TW_ASSIGN(const UniqueId id, Communicator::NewId(env));
     std::vector<Status> statuses(static_cast<size_t>(nranks));
     std::vector<std::thread> threads;
     for (int rank = 0; rank < nranks; ++rank) {
@@ -236,7 +228,7 @@ thinwireResult_t thinwireCommInitFromEnvironment(thinwireComm_t* comm,
     TW_ASSIGN(const Env env, EnvFor(config));
     TW_ASSIGN(const std::optional<Launch> launch, LaunchFromEnvironment(env));
     if (launch) return InitRank(comm, launch->nranks, launch->id, launch->rank, env);
-    TW_ASSIGN(const UniqueId id, NewUniqueId(env));
+    TW_ASSIGN(const UniqueId id, Communicator::NewId(env));
     return InitRank(comm, 1, id, 0, env);
   });
 }

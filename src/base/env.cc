@@ -62,6 +62,8 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_INTERFACE", &env.interface);
   ReadText("THINWIRE_DEVICE", &env.device);
   ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
+  ReadText("THINWIRE_SITES", &env.sites);
+  ReadText("THINWIRE_NCCL", &env.nccl);
   ReadText("THINWIRE_MODULES", &env.modules);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);

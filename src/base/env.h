@@ -71,6 +71,15 @@ struct Env {
   // auto.
   std::string cuda_wait = "auto";
 
+  // THINWIRE_SITES: which ranks share a fast network: "8" (every eight in a row) or "0-3;4-7". An
+  // all-reduce on device memory is then exact by NCCL inside a site, and only what is between sites
+  // goes by Thinwire. The same on all ranks. Default empty: all ranks alike.
+  std::string sites;
+
+  // THINWIRE_NCCL: path of NVIDIA's NCCL, for that. Default empty: libnccl.so.2 as the loader finds
+  // it.
+  std::string nccl;
+
   // THINWIRE_MODULES: folder where optional parts (libthinwire_cuda.so) are looked for before all
   // others. Default empty: beside the library.
   std::string modules;

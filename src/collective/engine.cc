@@ -473,7 +473,7 @@ void Engine::Retire() {
     ended_.push_back({(*run)->key(), (*run)->header()});
     if (ended_.size() > kEndedRemembered) ended_.pop_front();
     in_flight_.fetch_sub(1, std::memory_order_acq_rel);
-    (*run)->End({}, Now(), &ledger_);
+    (*run)->End({}, Now(), options_.ledger.get());
     unsettled_.push_back(*run);
     run = runs_.erase(run);
   }
@@ -548,7 +548,7 @@ void Engine::Fail(Status status, bool tell_peers) {
   failed_.store(true, std::memory_order_release);
   in_flight_.store(0, std::memory_order_release);
   const TimePoint now = Now();
-  for (const auto& run : runs_) run->End(status, now, &ledger_);
+  for (const auto& run : runs_) run->End(status, now, options_.ledger.get());
   for (auto* const waiting : {&submitted, &gated_}) {
     for (const Submission& submission : *waiting) {
       // Of those that repeat, only what runs holds its stream, and has let go.

@@ -38,6 +38,8 @@ struct EngineOptions {
   uint32_t epoch = 0;
   double timeout_seconds = 600;  // an operation without progress for so long fails
   double silence_seconds = 10;   // a peer not heard of for so long is given up
+  // Where what was done is entered.
+  std::shared_ptr<Ledger> ledger = std::make_shared<Ledger>();
 };
 
 class Engine {
@@ -53,8 +55,6 @@ class Engine {
   // blocks; refusals come through the completions. Of gates that repeat, completions mean nothing.
   std::vector<std::shared_ptr<Completion>> Submit(std::vector<Collective> collectives);
 
-  // What was done so far. Any thread.
-  Ledger& ledger() { return ledger_; }
   // Some operation has not ended. Any thread.
   bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
@@ -128,7 +128,6 @@ class Engine {
   Pacer pacer_;
 
   // Shared with other threads.
-  Ledger ledger_;
   mutable std::mutex mutex_;
   std::list<Submission> submitted_;
   Status error_;

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "bootstrap/rendezvous.h"
+#include "comm/hierarchy.h"
 #include "comm/settings.h"
 #include "transport/shaped_transport.h"
 
@@ -86,8 +87,12 @@ bool NeedsRecv(const Call& call, int rank) {
 
 }  // namespace
 
+Result<UniqueId> Communicator::NewId(const Env& env) {
+  return RendezvousServer::Start({.interface = env.interface, .host = env.host, .port = env.port});
+}
+
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
-                                                           const Env& env) {
+                                                           const Env& env, Communicator* whole) {
   if (ranks < 1 || ranks > kMaxRanks) {
     return InvalidArgument("nranks is {}; it must be from 1 to {}", ranks, kMaxRanks);
   }
@@ -96,13 +101,46 @@ Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, i
   }
   auto communicator = std::shared_ptr<Communicator>(new Communicator(rank, ranks, env));
   TW_TRY(communicator->OpenDevices());
+  communicator->ledger_ = whole != nullptr ? whole->ledger_ : std::make_shared<Ledger>();
+  if (whole != nullptr) communicator->store_ = whole->store_;
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
   TW_TRY(communicator->Connect(id));
   Registry::Instance().Add(communicator.get());
+  if (!env.sites.empty()) TW_TRY(communicator->FormSites());
   return communicator;
 }
 
+Communicator::Communicator(int rank, int ranks, Env env)
+    : rank_(rank), ranks_(ranks), env_(std::move(env)) {}
+
 Communicator::~Communicator() { Registry::Instance().Remove(this); }
+
+Status Communicator::FormSites() {
+  TW_ASSIGN(const Sites sites, Sites::Parse(env_.sites, ranks_));
+  if (cuda_ == nullptr) {
+    return InvalidUsage("sites are given (THINWIRE_SITES), but there is no CUDA device");
+  }
+  // Links are given for all ranks, and known for those across sites only where all are alike.
+  Env across = env_;
+  if (across.link.starts_with("file=")) across.link.clear();
+  TW_ASSIGN(hierarchy_, Hierarchy::Make(this, sites, across, cuda_.get()));
+  return {};
+}
+
+Status Communicator::error() const {
+  const Status own = engine_->error();
+  return own.ok() && hierarchy_ != nullptr ? hierarchy_->between()->error() : own;
+}
+
+void Communicator::Abort(const std::string& why) {
+  engine_->Abort(why);
+  if (hierarchy_ != nullptr) hierarchy_->Abort(why);
+}
+
+void Communicator::Close() {
+  if (hierarchy_ != nullptr) hierarchy_->between()->Close();
+  engine_->Close();
+}
 
 Status Communicator::OpenDevices() {
   host_ = MakeHostDevice(env_.threads);
@@ -111,7 +149,8 @@ Status Communicator::OpenDevices() {
   }
   if (env_.device != "host") {
     Result<std::unique_ptr<Device>> cuda = 
-        MakeCudaDevice({.wait = env_.cuda_wait, .modules = env_.modules});
+        MakeCudaDevice(
+        {.wait = env_.cuda_wait, .modules = env_.modules, .nccl = env_.nccl});
     if (cuda.ok()) {
       cuda_ = std::move(cuda).value();
     } else if (env_.device == "cuda") {
@@ -120,7 +159,7 @@ Status Communicator::OpenDevices() {
       TW_LOG(kInfo, "no CUDA: {}", cuda.status().message());
     }
   }
-  store_ = std::make_unique<ReplicaStore>(
+  store_ = std::make_shared<ReplicaStore>(
       ReplicaOptions{.limit_bytes = env_.state_bytes,
                      .folder = env_.state_folder,
                      .device = cuda_ != nullptr ? cuda_.get() : host_.get()});
@@ -160,6 +199,7 @@ Status Communicator::Connect(const UniqueId& id) {
   options.epoch = settings.epoch;
   options.timeout_seconds = env_.timeout_seconds;
   options.silence_seconds = env_.silence_seconds;
+  options.ledger = ledger_;
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);

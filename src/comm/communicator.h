@@ -47,10 +47,16 @@ struct Pending {
   Status Wait() { return completion->Wait(); }
 };
 
+class Hierarchy;
+
 class Communicator {
  public:
+  // The id of a communicator to be, whose ranks gather at this process.
+  static Result<UniqueId> NewId(const Env& env);
+  // `whole`: the communicator this is a part of, whose state and ledger it shares; or null.
   static Result<std::shared_ptr<Communicator>> Create(const UniqueId& id, int rank, int ranks,
-                                                      const Env& env);
+                                                      const Env& env,
+                                                      Communicator* whole = nullptr);
   ~Communicator();
 
   int rank() const { return rank_; }
@@ -62,22 +68,25 @@ class Communicator {
   std::vector<Pending> Submit(const std::shared_ptr<Communicator>& self,
                               std::vector<Collective> collectives);
 
-  Status error() const { return engine_->error(); }
-  void Abort(const std::string& why) { engine_->Abort(why); }
+  Status error() const;
+  void Abort(const std::string& why);
   // Leaves in good order. No calls afterwards.
-  void Close() { engine_->Close(); }
+  void Close();
   // For a process that ends, before Close: gives up what is in flight, so that Close doesn't wait
   // for it, and begins to say goodbye.
   void Leave();
 
   ReplicaStore& store() { return *store_; }
+  // How calls go where ranks stand in sites; null: all ranks alike.
+  Hierarchy* hierarchy() const { return hierarchy_.get(); }
 
-  Ledger& ledger() { return engine_->ledger(); }
+  Ledger& ledger() { return *ledger_; }
 
  private:
-  Communicator(int rank, int ranks, Env env) : rank_(rank), ranks_(ranks), env_(std::move(env)) {}
+  Communicator(int rank, int ranks, Env env);
   Status OpenDevices();
   Status Connect(const UniqueId& id);
+  Status FormSites();
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call) const;
   // The choice of a policy, unless this call or communicator lacks what the codec needs.
@@ -94,7 +103,8 @@ class Communicator {
   Policy policy_;
   std::unique_ptr<Device> host_;  // devices outlive the engine and the store
   std::unique_ptr<Device> cuda_;  // null: there is none
-  std::unique_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
+  std::shared_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
+  std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Planner> planner_;
   std::unique_ptr<Engine> engine_;
   // Operations so far: collectives, and of each (send or recv, peer).
@@ -104,6 +114,7 @@ class Communicator {
   };
   Counts called_;
   Counts captured_;  // in graphs, once each
+  std::unique_ptr<Hierarchy> hierarchy_;
 };
 
 }  // namespace thinwire

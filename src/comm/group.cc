@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "comm/hierarchy.h"
+
 namespace thinwire {
 
 Group& Group::Current() {
@@ -13,10 +15,21 @@ Group& Group::Current() {
 Status Group::Issue(const std::shared_ptr<Communicator>& communicator, Call call,
                     std::unique_ptr<Pending>* request) {
   call.in_group = open();
-  Result<Collective> collective = communicator->Prepare(call);
-  if (!collective.ok()) return Refuse(collective.status());
-  entries_.push_back({communicator, std::move(collective).value(), call.stream, request});
+  Result<Entry> entry = EntryOf(communicator, call, request);
+  if (!entry.ok()) return Refuse(entry.status());
+  entries_.push_back(std::move(entry).value());
   return open() ? Status() : Run();
+}
+
+Result<Group::Entry> Group::EntryOf(const std::shared_ptr<Communicator>& communicator,
+                                    const Call& call, std::unique_ptr<Pending>* request) {
+  Hierarchy* const hierarchy = communicator->hierarchy();
+  if (hierarchy == nullptr || !hierarchy->Takes(call)) {
+    TW_ASSIGN(Collective collective, communicator->Prepare(call));
+    return Entry{communicator, std::move(collective), call.stream, request};
+  }
+  TW_ASSIGN(Collective collective, hierarchy->between()->Prepare(hierarchy->Across(call)));
+  return Entry{hierarchy->between(), std::move(collective), call.stream, request, hierarchy, call};
 }
 
 Status Group::Refuse(Status status) {
@@ -62,6 +75,9 @@ Status Group::EnterStreams(std::vector<Entry>* entries) {
 
 Status Group::Run() {
   std::vector<Entry> entries = std::exchange(entries_, {});
+  for (const Entry& entry : entries) {
+    if (entry.hierarchy != nullptr) TW_TRY(entry.hierarchy->Before(entry.whole));
+  }
   TW_TRY(EnterStreams(&entries));
   // One submission a communicator: its operations start together.
   std::vector<Pending> pending(entries.size());
@@ -82,7 +98,8 @@ Status Group::Run() {
   Status first;
   for (const Entry& entry : entries) {
     if (entry.collective.gate == nullptr) continue;
-    const Status held = entry.collective.gate->Hold();
+    Status held = entry.collective.gate->Hold();
+    if (held.ok() && entry.hierarchy != nullptr) held = entry.hierarchy->After(entry.whole);
     if (first.ok()) first = held;
   }
   for (size_t i = 0; i < entries.size(); ++i) {

@@ -38,7 +38,12 @@ class Group {
     Collective collective;
     void* stream;
     std::unique_ptr<Pending>* request;
+    Hierarchy* hierarchy = nullptr;  // the collective is the middle step of `whole`
+    Call whole = {};
   };
+  // The call as an entry: as it is, or as the part of it that crosses sites.
+  static Result<Entry> EntryOf(const std::shared_ptr<Communicator>& communicator, const Call& call,
+                               std::unique_ptr<Pending>* request);
   Status Run();
   // Puts the calls on devices into the order of their streams.
   static Status EnterStreams(std::vector<Entry>* entries);

@@ -21,6 +21,7 @@
 #include "base/types.h"
 #include "codec/codec.h"
 #include "codec/passes.h"
+#include "device/site.h"
 
 namespace thinwire {
 
@@ -78,6 +79,11 @@ class Device {
   // Puts an operation into the order of a stream of the device; StreamGate::Hold must follow.
   // kInvalidUsage where the device has none.
   virtual Result<std::shared_ptr<StreamGate>> Enter(void* stream) = 0;
+
+  // A site of ranks whose devices share a fast network; the first rank makes its id. kInvalidUsage
+  // where the device has no streams.
+  virtual Result<SiteId> NewSiteId() = 0;
+  virtual Result<std::unique_ptr<Site>> JoinSite(const SiteId& id, int rank, int ranks) = 0;
 };
 
 // `threads` share each pass, the calling one among them; the result has the same bits for any
@@ -87,6 +93,7 @@ std::unique_ptr<Device> MakeHostDevice(int threads = 1);
 struct CudaOptions {
   std::string wait = "auto";  // how streams wait: THINWIRE_CUDA_WAIT
   std::string modules;        // THINWIRE_MODULES
+  std::string nccl;           // THINWIRE_NCCL
 };
 // The CUDA device that is current on the calling thread, by the module libthinwire_cuda.so. kCuda or
 // kSystem say why there is none.

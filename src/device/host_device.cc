@@ -45,6 +45,10 @@ class HostDevice final : public Device {
   Result<std::shared_ptr<StreamGate>> Enter(void*) override {
     return InvalidUsage("a stream was given, but buffers are host memory");
   }
+  Result<SiteId> NewSiteId() override { return InvalidUsage("sites are of CUDA devices"); }
+  Result<std::unique_ptr<Site>> JoinSite(const SiteId&, int, int) override {
+    return InvalidUsage("sites are of CUDA devices");
+  }
 
  private:
   template <typename Pass>
