@@ -29,6 +29,31 @@ __device__ inline unsigned BlockMax(unsigned value, BlockRoom& room) {
   return most;
 }
 
+// maxima[q] = the largest magnitude, as bits, or the largest finite one, of the quads q of kLanes
+// lanes in a row; gives the largest of this thread's.
+template <int kLanes, bool kFinite>
+__device__ inline unsigned GroupMaxima(const Tile& x, unsigned (&maxima)[kQuads]) {
+  constexpr unsigned kMagnitude = 0x7fffffffu;
+  constexpr unsigned kInf = 0x7f800000u;
+  unsigned most = 0;
+#pragma unroll
+  for (int quad = 0; quad < kQuads; ++quad) {
+    unsigned largest = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const unsigned magnitude = BitCast<uint32_t>(x.quads[quad][i]) & kMagnitude;
+      if (!kFinite || magnitude < kInf) largest = max(largest, magnitude);
+    }
+#pragma unroll
+    for (int lanes = 1; lanes < kLanes; lanes *= 2) {
+      largest = max(largest, __shfl_xor_sync(kAllLanes, largest, lanes));
+    }
+    maxima[quad] = largest;
+    most = max(most, largest);
+  }
+  return most;
+}
+
 // The sum of `value` over the threads before this one, and over all of them. Values are packed as
 // the caller likes, as long as no field overflows.
 struct Prefix {

@@ -162,6 +162,18 @@ __device__ inline void StoreTile(const Tile& x, DataType dtype, size_t begin, in
   });
 }
 
+// Zeros from `size` on.
+__device__ inline void ClearFrom(int size, Tile& x) {
+  if (size == kChunk) return;
+#pragma unroll
+  for (int q = 0; q < kQuads; ++q) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (FirstOf(q) + i >= size) x.quads[q][i] = 0.0f;
+    }
+  }
+}
+
 }  // namespace thinwire::cuda
 
 #endif  // THINWIRE_CUDA_CODEC_TILE_CUH_
