@@ -54,6 +54,18 @@ __device__ inline unsigned GroupMaxima(const Tile& x, unsigned (&maxima)[kQuads]
   return most;
 }
 
+// The sum of `value` over the lanes up to this one.
+template <typename T>
+__device__ inline T WarpPrefix(T value) {
+  const unsigned lane = threadIdx.x % 32;
+#pragma unroll
+  for (unsigned step = 1; step < 32; step *= 2) {
+    const T lower = __shfl_up_sync(kAllLanes, value, step);
+    if (lane >= step) value += lower;
+  }
+  return value;
+}
+
 // The sum of `value` over the threads before this one, and over all of them. Values are packed as
 // the caller likes, as long as no field overflows.
 struct Prefix {
@@ -64,15 +76,9 @@ struct PrefixRoom {
   uint64_t of_warp[kWarps];
 };
 __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
-  const unsigned lane = threadIdx.x % 32;
   const unsigned warp = threadIdx.x / 32;
-  uint64_t inclusive = value;
-#pragma unroll
-  for (unsigned step = 1; step < 32; step *= 2) {
-    const uint64_t lower = __shfl_up_sync(kAllLanes, inclusive, step);
-    if (lane >= step) inclusive += lower;
-  }
-  if (lane == 31) room.of_warp[warp] = inclusive;
+  const uint64_t inclusive = WarpPrefix(value);
+  if (threadIdx.x % 32 == 31) room.of_warp[warp] = inclusive;
   __syncthreads();
   Prefix prefix = {inclusive - value, 0};
 #pragma unroll
@@ -83,28 +89,33 @@ __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
   return prefix;
 }
 
-// ---- Bytes, 16 a thread at a time ----
+// ---- Bytes, 4 or 16 a thread at a time ----
 
-// 16 bytes, of which `available` are there; the others are zeros.
+// 4 bytes, of which `available` are there; the others are zeros.
+__device__ inline uint32_t LoadWord(const uint8_t* from, int available) {
+  if (available >= 4 && IsAligned<uint32_t>(from)) return *reinterpret_cast<const uint32_t*>(from);
+  uint32_t word = 0;
+  for (int i = 0; i < 4 && i < available; ++i) word |= static_cast<uint32_t>(from[i]) << (i * 8);
+  return word;
+}
+__device__ inline void StoreWord(uint32_t word, int available, uint8_t* to) {
+  if (available >= 4 && IsAligned<uint32_t>(to)) {
+    *reinterpret_cast<uint32_t*>(to) = word;
+    return;
+  }
+  for (int i = 0; i < 4 && i < available; ++i) to[i] = static_cast<uint8_t>(word >> (i * 8));
+}
+
+// The same of 16.
 __device__ inline uint4 LoadBytes(const uint8_t* from, int available) {
   if (available >= 16 && IsAligned<uint4>(from)) return __ldcs(reinterpret_cast<const uint4*>(from));
-  const auto word = [=](int first) {
-    uint32_t bits = 0;
-    for (int i = first; i < first + 4 && i < available; ++i) {
-      bits |= static_cast<uint32_t>(from[i]) << (i % 4 * 8);
-    }
-    return bits;
-  };
-  return make_uint4(word(0), word(4), word(8), word(12));
+  return make_uint4(LoadWord(from, available), LoadWord(from + 4, available - 4),
+                    LoadWord(from + 8, available - 8), LoadWord(from + 12, available - 12));
 }
 __device__ inline void StoreBytes(uint4 bytes, int available, uint8_t* to) {
   if (available >= 16 && IsAligned<uint4>(to)) return __stcs(reinterpret_cast<uint4*>(to), bytes);
-  const auto put = [=](uint32_t word, int first) {
-    for (int i = first; i < first + 4 && i < available; ++i) {
-      to[i] = static_cast<uint8_t>(word >> (i % 4 * 8));
-    }
-  };
-  put(bytes.x, 0), put(bytes.y, 4), put(bytes.z, 8), put(bytes.w, 12);
+  StoreWord(bytes.x, available, to), StoreWord(bytes.y, available - 4, to + 4);
+  StoreWord(bytes.z, available - 8, to + 8), StoreWord(bytes.w, available - 12, to + 12);
 }
 
 // Up to kMost bytes on their way from memory to shared memory, in the registers of the block.
