@@ -91,31 +91,41 @@ __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
 
 // ---- Bytes, 4 or 16 a thread at a time ----
 
-// 4 bytes, of which `available` are there; the others are zeros.
-__device__ inline uint32_t LoadWord(const uint8_t* from, int available) {
-  if (available >= 4 && IsAligned<uint32_t>(from)) return *reinterpret_cast<const uint32_t*>(from);
+// 4 bytes from number `first` on, a multiple of 4, of which those under `available` are there; the
+// others are zeros. One address for all: more of them take registers that few kernels have to spare.
+__device__ inline uint32_t LoadSome(const uint8_t* from, int first, int available) {
   uint32_t word = 0;
-  for (int i = 0; i < 4 && i < available; ++i) word |= static_cast<uint32_t>(from[i]) << (i * 8);
+  for (int i = first; i < first + 4 && i < available; ++i) {
+    word |= static_cast<uint32_t>(from[i]) << (i % 4 * 8);
+  }
   return word;
 }
-__device__ inline void StoreWord(uint32_t word, int available, uint8_t* to) {
-  if (available >= 4 && IsAligned<uint32_t>(to)) {
-    *reinterpret_cast<uint32_t*>(to) = word;
-    return;
+__device__ inline void StoreSome(uint32_t word, int first, int available, uint8_t* to) {
+  for (int i = first; i < first + 4 && i < available; ++i) {
+    to[i] = static_cast<uint8_t>(word >> (i % 4 * 8));
   }
-  for (int i = 0; i < 4 && i < available; ++i) to[i] = static_cast<uint8_t>(word >> (i * 8));
 }
 
-// The same of 16.
+// 4 bytes, of which `available` are there.
+__device__ inline uint32_t LoadWord(const uint8_t* from, int available) {
+  if (available >= 4 && IsAligned<uint32_t>(from)) return *reinterpret_cast<const uint32_t*>(from);
+  return LoadSome(from, 0, available);
+}
+__device__ inline void StoreWord(uint32_t word, int available, uint8_t* to) {
+  if (available < 4 || !IsAligned<uint32_t>(to)) return StoreSome(word, 0, available, to);
+  *reinterpret_cast<uint32_t*>(to) = word;
+}
+
+// 16 bytes, likewise.
 __device__ inline uint4 LoadBytes(const uint8_t* from, int available) {
   if (available >= 16 && IsAligned<uint4>(from)) return __ldcs(reinterpret_cast<const uint4*>(from));
-  return make_uint4(LoadWord(from, available), LoadWord(from + 4, available - 4),
-                    LoadWord(from + 8, available - 8), LoadWord(from + 12, available - 12));
+  return make_uint4(LoadSome(from, 0, available), LoadSome(from, 4, available),
+                    LoadSome(from, 8, available), LoadSome(from, 12, available));
 }
 __device__ inline void StoreBytes(uint4 bytes, int available, uint8_t* to) {
   if (available >= 16 && IsAligned<uint4>(to)) return __stcs(reinterpret_cast<uint4*>(to), bytes);
-  StoreWord(bytes.x, available, to), StoreWord(bytes.y, available - 4, to + 4);
-  StoreWord(bytes.z, available - 8, to + 8), StoreWord(bytes.w, available - 12, to + 12);
+  StoreSome(bytes.x, 0, available, to), StoreSome(bytes.y, 4, available, to);
+  StoreSome(bytes.z, 8, available, to), StoreSome(bytes.w, 12, available, to);
 }
 
 // Up to kMost bytes on their way from memory to shared memory, in the registers of the block.
