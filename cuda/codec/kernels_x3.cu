@@ -11,12 +11,11 @@
 namespace thinwire::cuda {
 namespace {
 
-// Registers are capped so that a multiprocessor holds this many thread blocks, as many as go
-// without spills. Chunks of narrow words have half the bytes to wait for, and encoders wait for
-// each other too.
-constexpr int ResidentBlocks(size_t word_bytes, bool encodes) {
-  return (word_bytes == 4 ? 3 : 4) + (encodes ? 1 : 0);
-}
+// Registers are capped so that a multiprocessor holds this many thread blocks: as many as go
+// without spills. Decoders of binary32 have the most on their way.
+constexpr int kResidentEncoders = 4;
+template <typename Word>
+inline constexpr int kResidentDecoders = sizeof(Word) == 4 ? 3 : 4;
 
 __host__ __device__ inline size_t ChunksOf(size_t count) { return (count + kChunk - 1) / kChunk; }
 
@@ -60,7 +59,7 @@ __device__ inline ChunkSpan FindChunk(const TermArguments& run, size_t count, si
 // ---- Kernels ----
 
 template <typename Word>
-__global__ void __launch_bounds__(kThreads, ResidentBlocks(sizeof(Word), true))
+__global__ void __launch_bounds__(kThreads, kResidentEncoders)
     EncodeX3(const __grid_constant__ EncodeArguments arguments) {
   __shared__ x3_chunk::Shared<Word> shared;
   __shared__ ChainedEnds::Room room;
@@ -83,7 +82,7 @@ __global__ void __launch_bounds__(kThreads, ResidentBlocks(sizeof(Word), true))
 }
 
 template <typename Word>
-__global__ void __launch_bounds__(kThreads, ResidentBlocks(sizeof(Word), false))
+__global__ void __launch_bounds__(kThreads, kResidentDecoders<Word>)
     DecodeX3(const __grid_constant__ DecodeArguments arguments) {
   __shared__ x3_chunk::Shared<Word> shared;
   const size_t chunks = ChunksOf(arguments.count);

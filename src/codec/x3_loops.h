@@ -131,8 +131,7 @@ inline __attribute__((always_inline)) void X3PackCodes(const uint8_t* __restrict
   }
   for (size_t j = 0; j < n; ++j) {
     const auto bits = [&](size_t k) { return x3::UpperBits(from[j + n * k].value, int(k)); };
-    upper[j].value =
-        bits(0) | bits(1) | bits(2) | bits(3) | bits(4) | bits(5) | bits(6) | bits(7);
+    upper[j].value = bits(0) | bits(1) | bits(2) | bits(3) | bits(4) | bits(5) | bits(6) | bits(7);
   }
 }
 
