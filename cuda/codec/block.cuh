@@ -29,6 +29,43 @@ __device__ inline unsigned BlockMax(unsigned value, BlockRoom& room) {
   return most;
 }
 
+// maxima[q] = the largest magnitude, as bits, or the largest finite one, of the quads q of kLanes
+// lanes in a row; gives the largest of this thread's.
+template <int kLanes, bool kFinite>
+__device__ inline unsigned GroupMaxima(const Tile& x, unsigned (&maxima)[kQuads]) {
+  constexpr unsigned kMagnitude = 0x7fffffffu;
+  constexpr unsigned kInf = 0x7f800000u;
+  unsigned most = 0;
+#pragma unroll
+  for (int quad = 0; quad < kQuads; ++quad) {
+    unsigned largest = 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const unsigned magnitude = BitCast<uint32_t>(x.quads[quad][i]) & kMagnitude;
+      if (!kFinite || magnitude < kInf) largest = max(largest, magnitude);
+    }
+#pragma unroll
+    for (int lanes = 1; lanes < kLanes; lanes *= 2) {
+      largest = max(largest, __shfl_xor_sync(kAllLanes, largest, lanes));
+    }
+    maxima[quad] = largest;
+    most = max(most, largest);
+  }
+  return most;
+}
+
+// The sum of `value` over the lanes up to this one.
+template <typename T>
+__device__ inline T WarpPrefix(T value) {
+  const unsigned lane = threadIdx.x % 32;
+#pragma unroll
+  for (unsigned step = 1; step < 32; step *= 2) {
+    const T lower = __shfl_up_sync(kAllLanes, value, step);
+    if (lane >= step) value += lower;
+  }
+  return value;
+}
+
 // The sum of `value` over the threads before this one, and over all of them. Values are packed as
 // the caller likes, as long as no field overflows.
 struct Prefix {
@@ -39,15 +76,9 @@ struct PrefixRoom {
   uint64_t of_warp[kWarps];
 };
 __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
-  const unsigned lane = threadIdx.x % 32;
   const unsigned warp = threadIdx.x / 32;
-  uint64_t inclusive = value;
-#pragma unroll
-  for (unsigned step = 1; step < 32; step *= 2) {
-    const uint64_t lower = __shfl_up_sync(kAllLanes, inclusive, step);
-    if (lane >= step) inclusive += lower;
-  }
-  if (lane == 31) room.of_warp[warp] = inclusive;
+  const uint64_t inclusive = WarpPrefix(value);
+  if (threadIdx.x % 32 == 31) room.of_warp[warp] = inclusive;
   __syncthreads();
   Prefix prefix = {inclusive - value, 0};
 #pragma unroll
@@ -58,28 +89,43 @@ __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
   return prefix;
 }
 
-// ---- Bytes, 16 a thread at a time ----
+// ---- Bytes, 4 or 16 a thread at a time ----
 
-// 16 bytes, of which `available` are there; the others are zeros.
+// 4 bytes from number `first` on, a multiple of 4, of which those under `available` are there; the
+// others are zeros. One address for all: more of them take registers that few kernels have to spare.
+__device__ inline uint32_t LoadSome(const uint8_t* from, int first, int available) {
+  uint32_t word = 0;
+  for (int i = first; i < first + 4 && i < available; ++i) {
+    word |= static_cast<uint32_t>(from[i]) << (i % 4 * 8);
+  }
+  return word;
+}
+__device__ inline void StoreSome(uint32_t word, int first, int available, uint8_t* to) {
+  for (int i = first; i < first + 4 && i < available; ++i) {
+    to[i] = static_cast<uint8_t>(word >> (i % 4 * 8));
+  }
+}
+
+// 4 bytes, of which `available` are there.
+__device__ inline uint32_t LoadWord(const uint8_t* from, int available) {
+  if (available >= 4 && IsAligned<uint32_t>(from)) return *reinterpret_cast<const uint32_t*>(from);
+  return LoadSome(from, 0, available);
+}
+__device__ inline void StoreWord(uint32_t word, int available, uint8_t* to) {
+  if (available < 4 || !IsAligned<uint32_t>(to)) return StoreSome(word, 0, available, to);
+  *reinterpret_cast<uint32_t*>(to) = word;
+}
+
+// 16 bytes, likewise.
 __device__ inline uint4 LoadBytes(const uint8_t* from, int available) {
   if (available >= 16 && IsAligned<uint4>(from)) return __ldcs(reinterpret_cast<const uint4*>(from));
-  const auto word = [=](int first) {
-    uint32_t bits = 0;
-    for (int i = first; i < first + 4 && i < available; ++i) {
-      bits |= static_cast<uint32_t>(from[i]) << (i % 4 * 8);
-    }
-    return bits;
-  };
-  return make_uint4(word(0), word(4), word(8), word(12));
+  return make_uint4(LoadSome(from, 0, available), LoadSome(from, 4, available),
+                    LoadSome(from, 8, available), LoadSome(from, 12, available));
 }
 __device__ inline void StoreBytes(uint4 bytes, int available, uint8_t* to) {
   if (available >= 16 && IsAligned<uint4>(to)) return __stcs(reinterpret_cast<uint4*>(to), bytes);
-  const auto put = [=](uint32_t word, int first) {
-    for (int i = first; i < first + 4 && i < available; ++i) {
-      to[i] = static_cast<uint8_t>(word >> (i % 4 * 8));
-    }
-  };
-  put(bytes.x, 0), put(bytes.y, 4), put(bytes.z, 8), put(bytes.w, 12);
+  StoreSome(bytes.x, 0, available, to), StoreSome(bytes.y, 4, available, to);
+  StoreSome(bytes.z, 8, available, to), StoreSome(bytes.w, 12, available, to);
 }
 
 // Up to kMost bytes on their way from memory to shared memory, in the registers of the block.

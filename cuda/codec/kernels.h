@@ -39,11 +39,13 @@ struct EncodeArguments {
   DataType dtype = DataType::kFloat32;
   size_t count = 0;
   EncoderArguments encoder = {};
+  void* scratch = nullptr;  // CodecKernels::encode_scratch_bytes of zeros
 };
 
 // One contribution: encoded bytes or elements of `dtype`.
 struct TermArguments {
   const uint8_t* bytes = nullptr;
+  size_t run_bytes = 0;  // how many, if encoded
   bool coded = false;
   DataType dtype = DataType::kFloat32;
   StateArguments state = {};  // a reference
@@ -87,6 +89,8 @@ struct Queue {
 // such kernel.
 struct CodecKernels {
   cudaError_t (*encode)(const EncodeArguments&, const Queue&) = nullptr;
+  // Device memory that encoding takes besides; null: none.
+  size_t (*encode_scratch_bytes)(size_t count) = nullptr;
   cudaError_t (*decode)(const DecodeArguments&, const Queue&) = nullptr;
   // Sums and averages.
   cudaError_t (*reduce)(const ReduceArguments&, const Queue&) = nullptr;

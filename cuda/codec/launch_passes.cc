@@ -83,8 +83,7 @@ class Preparation {
       EncodeArguments arguments = {.source = after, .count = count};
       arguments.encoder = {.shape = state.storage->shape(),
                            .target = reinterpret_cast<uint8_t*>(state.after)};
-      return CheckCuda(KernelsOf(arguments.encoder.shape).encode(arguments, on_.queue),
-                       "keeping state");
+      return RunEncode(arguments);
     });
     return fit;
   }
@@ -105,7 +104,8 @@ class Preparation {
   // to scratch memory first. `tiles`: elements that no tile holds are converted.
   Result<TermArguments> Contribution(const Term& term, DataType dtype, size_t count,
                                      const CodecShape& family, bool tiles = true) {
-    TermArguments fit = {.bytes = reinterpret_cast<const uint8_t*>(term.bytes.data())};
+    TermArguments fit = {.bytes = reinterpret_cast<const uint8_t*>(term.bytes.data()),
+                         .run_bytes = term.bytes.size()};
     if (IsStanding(term)) return Reference(term.state, count);
     TW_ASSIGN(fit.state, Fit(term.state, count));
     const auto elements = ElementsOf(term.codec, dtype);
@@ -163,6 +163,17 @@ class Preparation {
                  size_t count) {
     return CheckCuda(ConvertElements({from, from_dtype, to, to_dtype, count}, on_.queue),
                      "converting elements");
+  }
+
+  Status RunEncode(EncodeArguments arguments) {
+    const CodecKernels kernels = KernelsOf(arguments.encoder.shape);
+    if (kernels.encode_scratch_bytes != nullptr) {
+      const size_t bytes = kernels.encode_scratch_bytes(arguments.count);
+      TW_ASSIGN(arguments.scratch, Room(bytes));
+      TW_TRY(CheckCuda(cudaMemsetAsync(arguments.scratch, 0, bytes, on_.queue.stream),
+                       "clearing scratch memory"));
+    }
+    return CheckCuda(kernels.encode(arguments, on_.queue), "encoding");
   }
 
   // Bytes of any codec to elements of `dtype`, in place of a kernel that reads them itself.
@@ -322,7 +333,7 @@ Status LaunchEncode(const EncodePass& pass, const PassTarget& on) {
   TW_ASSIGN(arguments.encoder,
             preparation.Encoder(pass.codec, arguments.dtype, pass.count, target, pass.noise,
                                 pass.state, pass.steps));
-  TW_TRY(CheckCuda(KernelsOf(arguments.encoder.shape).encode(arguments, on.queue), "encoding"));
+  TW_TRY(preparation.RunEncode(arguments));
   return preparation.Finish();
 }
 

@@ -24,11 +24,6 @@ __device__ inline void ForEach(Tile& x, const Tile& y, Formula formula) {
   }
 }
 
-__device__ inline int SizeOfChunk(size_t count, size_t chunk) {
-  const size_t rest = count - chunk * kChunk;
-  return rest < kChunk ? static_cast<int>(rest) : kChunk;
-}
-
 __device__ inline void Round(DataType dtype, Tile& x) {
   if (dtype == DataType::kFloat32) return;
   ForEach(x, x, [=](float element, float) { return Rounded(element, dtype); });

@@ -28,10 +28,10 @@ struct QFormat {
   __device__ static inline void Encode(const Tile& x, int size, const ChunkContext& context,
                                        uint8_t* chunk, Room& room) {
     unsigned maxima[kQuads];
-    const unsigned most = BlockMax(Maxima<false>(x, maxima), room.most);
+    const unsigned most = BlockMax(GroupMaxima<kLanes, false>(x, maxima), room.most);
     const bool guarded = most >= q::kGuardBits;
     unsigned finite = most;
-    if (guarded) finite = BlockMax(Maxima<true>(x, maxima), room.most_finite);
+    if (guarded) finite = BlockMax(GroupMaxima<kLanes, true>(x, maxima), room.most_finite);
     // Scales order as magnitudes do.
     const uint32_t top = q::ScaleOf<F>(finite, guarded);
     WriteHead(size, top, guarded, chunk);
@@ -83,28 +83,6 @@ struct QFormat {
   }
 
  private:
-  // Of each quad's block, its largest magnitude, or largest finite one; gives that of the thread.
-  template <bool kFinite>
-  __device__ static inline unsigned Maxima(const Tile& x, unsigned (&maxima)[kQuads]) {
-    unsigned most = 0;
-#pragma unroll
-    for (int quad = 0; quad < kQuads; ++quad) {
-      unsigned largest = 0;
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const unsigned magnitude = q::MagnitudeBits(x.quads[quad][i]);
-        if (!kFinite || magnitude < q::kInfBits) largest = max(largest, magnitude);
-      }
-#pragma unroll
-      for (int lanes = 1; lanes < kLanes; lanes *= 2) {
-        largest = max(largest, __shfl_xor_sync(kAllLanes, largest, lanes));
-      }
-      maxima[quad] = largest;
-      most = max(most, largest);
-    }
-    return most;
-  }
-
   __device__ static inline void WriteHead(int size, uint32_t top, bool guarded, uint8_t* chunk) {
     const int bytes = static_cast<int>(q::kHeadBytes + q::ScaleBytes(static_cast<size_t>(size)));
     const int blocks = (size + q::kBlock - 1) / static_cast<int>(q::kBlock);

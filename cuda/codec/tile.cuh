@@ -32,6 +32,12 @@ __device__ inline int FirstOf(int quad) {
   return 4 * (quad * kThreads + static_cast<int>(threadIdx.x));
 }
 
+// How many of `count` elements chunk number `chunk` has.
+__device__ inline int SizeOfChunk(size_t count, size_t chunk) {
+  const size_t rest = count - chunk * kChunk;
+  return rest < kChunk ? static_cast<int>(rest) : kChunk;
+}
+
 template <typename T>
 __device__ inline bool IsAligned(const void* memory) {
   return reinterpret_cast<uintptr_t>(memory) % alignof(T) == 0;
@@ -47,31 +53,37 @@ struct alignas(4 * sizeof(T)) Four {
 };
 static_assert(sizeof(Four<float>) == 16 && sizeof(Four<uint16_t>) == 8);
 
-__device__ inline Four<float> LoadFour(const float* from) {
-  const uint4 words = __ldcs(reinterpret_cast<const uint4*>(from));
-  return {{words.x, words.y, words.z, words.w}};
+template <typename T>
+__device__ inline Four<T> LoadFour(const T* from) {
+  if constexpr (sizeof(T) == 4) {
+    const uint4 words = __ldcs(reinterpret_cast<const uint4*>(from));
+    return {{words.x, words.y, words.z, words.w}};
+  } else {
+    const uint2 words = __ldcs(reinterpret_cast<const uint2*>(from));
+    return {{words.x, words.y}};
+  }
 }
-__device__ inline Four<uint16_t> LoadFour(const uint16_t* from) {
-  const uint2 words = __ldcs(reinterpret_cast<const uint2*>(from));
-  return {{words.x, words.y}};
-}
-__device__ inline void StoreFour(const Four<float>& four, float* to) {
-  __stcs(reinterpret_cast<uint4*>(to),
-         make_uint4(four.words[0], four.words[1], four.words[2], four.words[3]));
-}
-__device__ inline void StoreFour(const Four<uint16_t>& four, uint16_t* to) {
-  __stcs(reinterpret_cast<uint2*>(to), make_uint2(four.words[0], four.words[1]));
+template <typename T>
+__device__ inline void StoreFour(const Four<T>& four, T* to) {
+  if constexpr (sizeof(T) == 4) {
+    __stcs(reinterpret_cast<uint4*>(to),
+           make_uint4(four.words[0], four.words[1], four.words[2], four.words[3]));
+  } else {
+    __stcs(reinterpret_cast<uint2*>(to), make_uint2(four.words[0], four.words[1]));
+  }
 }
 
 __device__ inline float ElementOf(const Four<float>& four, int i) {
   return BitCast<float>(four.words[i]);
 }
+__device__ inline uint32_t ElementOf(const Four<uint32_t>& four, int i) { return four.words[i]; }
 __device__ inline uint16_t ElementOf(const Four<uint16_t>& four, int i) {
   return static_cast<uint16_t>(four.words[i / 2] >> (i % 2 * 16));
 }
 __device__ inline void SetElement(float x, int i, Four<float>& four) {
   four.words[i] = BitCast<uint32_t>(x);
 }
+__device__ inline void SetElement(uint32_t x, int i, Four<uint32_t>& four) { four.words[i] = x; }
 __device__ inline void SetElement(uint16_t x, int i, Four<uint16_t>& four) {
   four.words[i / 2] = i % 2 == 0 ? x : four.words[i / 2] | static_cast<uint32_t>(x) << 16;
 }
@@ -160,6 +172,18 @@ __device__ inline void StoreTile(const Tile& x, DataType dtype, size_t begin, in
       }
     }
   });
+}
+
+// Zeros from `size` on.
+__device__ inline void ClearFrom(int size, Tile& x) {
+  if (size == kChunk) return;
+#pragma unroll
+  for (int q = 0; q < kQuads; ++q) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (FirstOf(q) + i >= size) x.quads[q][i] = 0.0f;
+    }
+  }
 }
 
 }  // namespace thinwire::cuda

@@ -26,16 +26,13 @@ Status BadStep(const std::string& spec, const char* whose, float step, float lea
       whose, step, least, most);
 }
 
-// Binary32 scales from the wire must be such that no product with them is NaN.
-bool InRange(float step, float least, float most) { return step >= least && step <= most; }
-
 template <typename Format>
 Status CheckScales(const Fp8<Format>&, const std::string& spec, const std::byte* chunk,
                    size_t count) {
   using L = Fp8<Format>;
   for (size_t i = 0; i < count; i += L::kBlock) {
     const auto step = BitCast<float>(LoadLittle<uint32_t>(chunk + i / L::kBlock * sizeof(float)));
-    if (InRange(step, L::kMinStep, L::kMaxStep)) continue;
+    if (L::IsScale(step)) continue;
     return BadStep(spec, "a block's", step, L::kMinStep, L::kMaxStep);
   }
   return {};
@@ -49,7 +46,7 @@ Status CheckScales(const Mx<Format>&, const std::string&, const std::byte*, size
 
 Status CheckScales(const Nvfp4&, const std::string& spec, const std::byte* chunk, size_t) {
   const auto step = BitCast<float>(LoadLittle<uint32_t>(chunk));
-  if (!InRange(step, Nvfp4::kMinChunkStep, Nvfp4::kMaxChunkStep)) {
+  if (!Nvfp4::IsChunkStep(step)) {
     return BadStep(spec, "a chunk's", step, Nvfp4::kMinChunkStep, Nvfp4::kMaxChunkStep);
   }
   const bool zero = std::all_of(chunk + sizeof(float), chunk + Nvfp4::kHeadBytes,

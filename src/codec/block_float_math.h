@@ -48,6 +48,9 @@ struct Layout {
   static constexpr size_t kHeadBytes = kHead;
   static constexpr size_t kCodeBits = Format::kSignShift + 1;
 
+  // Whether no product with a scale that came is NaN, but for blocks that are NaN.
+  TW_HOST_DEVICE static constexpr bool IsScale(Scale /*scale*/) { return true; }
+
   // Bytes of the planes and of a whole chunk of n elements, 1 <= n <= kChunk.
   TW_HOST_DEVICE static constexpr size_t ScaleBytes(size_t n) {
     return Padded((n + kBlock - 1) / kBlock * sizeof(Scale));
@@ -68,6 +71,9 @@ struct Fp8 : Layout<Format, 128, float, 0> {
   static constexpr float kMinStep = 0x1p-126f;
   static constexpr float kMaxStep = 0x1.fffffep127f / kLargest<Format>;
 
+  TW_HOST_DEVICE static constexpr bool IsScale(float scale) {
+    return scale >= kMinStep && scale <= kMaxStep;
+  }
   // Given the bits of the block's largest finite magnitude.
   TW_HOST_DEVICE static constexpr float ScaleOf(int32_t magnitude, float /*chunk_step*/) {
     return Larger(BitCast<float>(magnitude) / kLargest<Format>, kMinStep);
@@ -107,6 +113,9 @@ struct Nvfp4 : Layout<Float4e2m1, 16, uint8_t, 16> {
   static constexpr float kMinChunkStep = 0x1p-117f;
   static constexpr float kMaxChunkStep = 0x1.fffffep127f / kLargestScaled;
 
+  TW_HOST_DEVICE static constexpr bool IsChunkStep(float step) {
+    return step >= kMinChunkStep && step <= kMaxChunkStep;
+  }
   // Given the bits of the chunk's largest finite magnitude.
   TW_HOST_DEVICE static constexpr float ChunkStep(int32_t magnitude) {
     return Larger(BitCast<float>(magnitude) / kLargestScaled, kMinChunkStep);

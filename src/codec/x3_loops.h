@@ -116,26 +116,8 @@ size_t X3Positions(const uint64_t* masks, size_t groups, uint16_t* positions) {
 
 // ---- Codes ----
 
-// Where the parts of a chunk begin.
-struct X3Parts {
-  size_t low;
-  size_t sign_mantissas;
-  size_t codes;
-  size_t escapes;
-
-  X3Parts(size_t count, size_t size)
-      : low((count + x3::kBlock - 1) / x3::kBlock),
-        sign_mantissas(low + count * (size - 2)),
-        codes(sign_mantissas + count),
-        escapes(x3::FixedBytes(count, size)) {}
-};
-
-// 8 * w codes in three bits each, w a multiple of 8: byte j of the first 2 * w has the lower two
-// bits of codes j, j + 2 w, j + 4 w, j + 6 w; byte j of the last w has the upper bits of codes j, j
-// + w,
-// ... Eight bytes at a time: byte by byte, compilers go through 32-bit lanes.
+// Eight bytes at a time: byte by byte, compilers go through 32-bit lanes.
 using X3Eight = X3Unaligned<uint64_t>;
-constexpr uint64_t kX3Ones = 0x0101010101010101;
 
 inline __attribute__((always_inline)) void X3PackCodes(const uint8_t* __restrict codes, size_t w,
                                                        uint8_t* __restrict packed) {
@@ -143,16 +125,13 @@ inline __attribute__((always_inline)) void X3PackCodes(const uint8_t* __restrict
   auto* const lower = reinterpret_cast<X3Eight*>(packed);
   auto* const upper = reinterpret_cast<X3Eight*>(packed + 2 * w);
   const size_t n = w / 8;
-  constexpr uint64_t kLow = 3 * kX3Ones, kHigh = 4 * kX3Ones;
   for (size_t j = 0; j < 2 * n; ++j) {
-    lower[j].value = (from[j].value & kLow) | (from[j + 2 * n].value & kLow) << 2 |
-                     (from[j + 4 * n].value & kLow) << 4 | (from[j + 6 * n].value & kLow) << 6;
+    const auto bits = [&](size_t k) { return x3::LowerBits(from[j + 2 * n * k].value, int(k)); };
+    lower[j].value = bits(0) | bits(1) | bits(2) | bits(3);
   }
   for (size_t j = 0; j < n; ++j) {
-    upper[j].value = (from[j].value & kHigh) >> 2 | (from[j + n].value & kHigh) >> 1 |
-                     (from[j + 2 * n].value & kHigh) | (from[j + 3 * n].value & kHigh) << 1 |
-                     (from[j + 4 * n].value & kHigh) << 2 | (from[j + 5 * n].value & kHigh) << 3 |
-                     (from[j + 6 * n].value & kHigh) << 4 | (from[j + 7 * n].value & kHigh) << 5;
+    const auto bits = [&](size_t k) { return x3::UpperBits(from[j + n * k].value, int(k)); };
+    upper[j].value = bits(0) | bits(1) | bits(2) | bits(3) | bits(4) | bits(5) | bits(6) | bits(7);
   }
 }
 
@@ -162,17 +141,16 @@ inline __attribute__((always_inline)) void X3UnpackCodes(const uint8_t* __restri
   const auto* const upper = reinterpret_cast<const X3Eight*>(packed + 2 * w);
   auto* const to = reinterpret_cast<X3Eight*>(codes);
   const size_t n = w / 8;
-  constexpr uint64_t kLow = 3 * kX3Ones, kHigh = 4 * kX3Ones;
   for (size_t j = 0; j < n; ++j) {
     const uint64_t first = lower[j].value, second = lower[j + n].value, high = upper[j].value;
-    to[j].value = (first & kLow) | (high << 2 & kHigh);
-    to[j + n].value = (second & kLow) | (high << 1 & kHigh);
-    to[j + 2 * n].value = (first >> 2 & kLow) | (high & kHigh);
-    to[j + 3 * n].value = (second >> 2 & kLow) | (high >> 1 & kHigh);
-    to[j + 4 * n].value = (first >> 4 & kLow) | (high >> 2 & kHigh);
-    to[j + 5 * n].value = (second >> 4 & kLow) | (high >> 3 & kHigh);
-    to[j + 6 * n].value = (first >> 6 & kLow) | (high >> 4 & kHigh);
-    to[j + 7 * n].value = (second >> 6 & kLow) | (high >> 5 & kHigh);
+    to[j].value = x3::CodesOf(first, 0, high, 0);
+    to[j + n].value = x3::CodesOf(second, 0, high, 1);
+    to[j + 2 * n].value = x3::CodesOf(first, 1, high, 2);
+    to[j + 3 * n].value = x3::CodesOf(second, 1, high, 3);
+    to[j + 4 * n].value = x3::CodesOf(first, 2, high, 4);
+    to[j + 5 * n].value = x3::CodesOf(second, 2, high, 5);
+    to[j + 6 * n].value = x3::CodesOf(first, 3, high, 6);
+    to[j + 7 * n].value = x3::CodesOf(second, 3, high, 7);
   }
 }
 
@@ -229,7 +207,7 @@ inline __attribute__((always_inline)) void X3Split(const X3Unaligned<Word>* __re
 // Codes a chunk; returns its bytes, or 0 where they would not be less than the raw ones.
 template <typename Word>
 size_t X3CodeChunk(const X3Unaligned<Word>* source, size_t count, uint8_t* chunk) {
-  const X3Parts parts(count, sizeof(Word));
+  const x3::Parts parts(count, sizeof(Word));
   if (parts.escapes >= count * sizeof(Word)) return 0;
   alignas(64) uint8_t exponents[x3::kChunk];
   uint64_t masks[kX3Groups];
@@ -307,7 +285,7 @@ inline __attribute__((always_inline)) bool X3ChunkCodes(const uint8_t* packed, s
 
 template <typename Word>
 bool X3DecodeChunk(const uint8_t* chunk, size_t bytes, size_t count, bool stream, void* target) {
-  const X3Parts parts(count, sizeof(Word));
+  const x3::Parts parts(count, sizeof(Word));
   alignas(64) uint8_t exponents[x3::kChunk];
   uint64_t masks[kX3Groups];
   uint16_t positions[x3::kChunk + kX3Slack];
@@ -315,7 +293,7 @@ bool X3DecodeChunk(const uint8_t* chunk, size_t bytes, size_t count, bool stream
   for (size_t b = 0; b < parts.low; ++b) {
     uint8_t* const codes = exponents + b * x3::kBlock;
     X3EscapeMasks(codes, masks + b * (x3::kBlock / 64));
-    for (size_t i = 0; i < x3::kBlock; ++i) codes[i] = static_cast<uint8_t>(chunk[b] - codes[i]);
+    for (size_t i = 0; i < x3::kBlock; ++i) codes[i] = x3::Below(chunk[b], codes[i]);
   }
   const size_t escapes = X3Positions(masks, parts.low * (x3::kBlock / 64), positions);
   if (bytes != x3::ChunkBytes(count, sizeof(Word), escapes)) return false;

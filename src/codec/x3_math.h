@@ -44,6 +44,10 @@ TW_HOST_DEVICE constexpr uint8_t Code(uint8_t base, uint8_t exponent) {
   const auto distance = static_cast<uint8_t>(base - exponent);
   return distance < kEscape ? distance : kEscape;
 }
+// The exponent of any other code.
+TW_HOST_DEVICE constexpr uint8_t Below(uint8_t base, uint8_t code) {
+  return static_cast<uint8_t>(base - code);
+}
 
 // Codes of a block of n elements: a bit for each of 64 elements and pads, three times.
 TW_HOST_DEVICE constexpr size_t BitBytes(size_t n) { return (n + 63) / 64 * 8; }
@@ -57,6 +61,52 @@ TW_HOST_DEVICE constexpr size_t FixedBytes(size_t n, size_t size) {
 TW_HOST_DEVICE constexpr size_t ChunkBytes(size_t n, size_t size, size_t escapes) {
   return (FixedBytes(n, size) + escapes + kAlign - 1) / kAlign * kAlign;
 }
+
+// Where the parts of a coded chunk of n elements of `size` bytes begin, after the bases.
+struct Parts {
+  size_t low;
+  size_t sign_mantissas;
+  size_t codes;
+  size_t escapes;
+
+  TW_HOST_DEVICE constexpr Parts(size_t n, size_t size)
+      : low((n + kBlock - 1) / kBlock),
+        sign_mantissas(low + n * (size - 2)),
+        codes(sign_mantissas + n),
+        escapes(FixedBytes(n, size)) {}
+};
+
+// ---- Codes in planes ----
+
+// A block's codes, 8 w of them, take three bits each, w = BitBytes: byte j of the first 2 w has the
+// lower two bits of codes j, j + 2 w, j + 4 w, j + 6 w; byte j of the last w has the upper bits of
+// codes j, j + w, ... So bytes are packed side by side, as many as a word has.
+template <typename Word>
+inline constexpr Word kOnes = static_cast<Word>(~Word{0}) / 0xff;
+
+// `bits` up by `places`, which may be negative.
+template <typename Word>
+TW_HOST_DEVICE constexpr Word ShiftUp(Word bits, int places) {
+  return places < 0 ? bits >> -places : bits << places;
+}
+// What codes, one a byte, put into their bytes of the lower plane at place 0 to 3, and of the upper
+// plane at place 0 to 7.
+template <typename Word>
+TW_HOST_DEVICE constexpr Word LowerBits(Word codes, int place) {
+  return (codes & 3 * kOnes<Word>) << 2 * place;
+}
+template <typename Word>
+TW_HOST_DEVICE constexpr Word UpperBits(Word codes, int place) {
+  return ShiftUp<Word>(codes & 4 * kOnes<Word>, place - 2);
+}
+// The codes back.
+template <typename Word>
+TW_HOST_DEVICE constexpr Word CodesOf(Word lower, int lower_place, Word upper, int upper_place) {
+  return (lower >> 2 * lower_place & 3 * kOnes<Word>) |
+         (ShiftUp<Word>(upper, 2 - upper_place) & 4 * kOnes<Word>);
+}
+
+// ---- Runs ----
 
 // Bytes of the table of ends before the chunks of a run.
 TW_HOST_DEVICE constexpr size_t TableBytes(size_t chunks) {
