@@ -69,13 +69,12 @@ __device__ inline uint32_t IqFieldsMask(int bits) { return ((1u << bits) - 1) * 
 
 template <typename F>
 struct IqFormat {
-  static constexpr int kMaxChunkBytes = static_cast<int>(
-      iq::ChunkBytes(kChunk, iq::Width(iq::Offset(F::kBits, iq::kMaxRanks))));
+  static constexpr int kMaxChunkBytes =
+      static_cast<int>(iq::ChunkBytes(kChunk, iq::Width(iq::Offset(F::kBits, iq::kMaxRanks))));
   using Room = IqMaxima;
 
   __device__ static inline int ChunkBytes(const CodecShape& shape, int size) {
-    return static_cast<int>(
-        iq::ChunkBytes(static_cast<size_t>(size), iq::Width(OffsetOf(shape))));
+    return static_cast<int>(iq::ChunkBytes(static_cast<size_t>(size), iq::Width(OffsetOf(shape))));
   }
 
   __device__ static inline void Encode(const Tile& x, int size, const ChunkContext& context,
@@ -161,16 +160,15 @@ struct IqFormat {
   // Byte `byte` of four codes.
   __device__ static inline uint32_t BytesOf(const uint32_t (&codes)[4], int byte) {
     const auto both = static_cast<uint32_t>(byte * 0x11 + 0x40);
-    return __byte_perm(__byte_perm(codes[0], codes[1], both),
-                       __byte_perm(codes[2], codes[3], both), 0x5410);
+    return __byte_perm(__byte_perm(codes[0], codes[1], both), __byte_perm(codes[2], codes[3], both),
+                       0x5410);
   }
   // Fields of several quads share words, which are zeros at first.
   __device__ static inline void WriteCodes(const uint32_t (&codes)[4], int first,
                                            const IqPlanes& planes, uint8_t* bytes) {
     const int whole = planes.WholeBytes();
     for (int byte = 0; byte < whole; ++byte) {
-      *reinterpret_cast<uint32_t*>(bytes + planes.PlaneAt(8 * byte) + first) =
-          BytesOf(codes, byte);
+      *reinterpret_cast<uint32_t*>(bytes + planes.PlaneAt(8 * byte) + first) = BytesOf(codes, byte);
     }
     if (planes.width % 8 == 0) return;
     const uint32_t rest = BytesOf(codes, whole);
