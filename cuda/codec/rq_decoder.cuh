@@ -17,7 +17,7 @@ namespace thinwire::cuda {
 template <int kBits>
 class RqDecoder {
  public:
-  // y = the chunk whose planes stand at `scales`. Where random, one thread may just have left the
+  // y = the chunk whose planes stand at `scales`. Where random, threads may just have left the
   // signs in the room.
   __device__ static inline void Decode(const uint8_t* scales, int size, bool random, RqRoom& room,
                                        Tile& y) {

@@ -16,12 +16,15 @@ namespace thinwire::cuda {
 template <int kBits>
 class RqEncoder {
  public:
-  // The planes of x, at `scales`. Where random, the room holds the signs.
-  __device__ static inline void Encode(Tile x, int size, bool random, uint8_t* scales,
+  // The planes of x, at `scales`. Where random or short, the room holds the signs.
+  __device__ static inline void Encode(const Tile& x, int size, bool random, uint8_t* scales,
                                        RqRoom& room) {
     const int lanes = static_cast<int>(rq::Lanes(static_cast<size_t>(size)));
-    if (lanes != kRqLanes) RqSpread(lanes, room, x);
-    Deposit(x, random, room);
+    if (lanes == kRqLanes) {
+      Deposit(x, random, room);
+    } else {
+      RqSpread(x, lanes, room);
+    }
     if (threadIdx.x < sizeof(room.cells)) {
       room.cells[threadIdx.x] = static_cast<uint8_t>(rq::CellOf(kBits, threadIdx.x));
     }

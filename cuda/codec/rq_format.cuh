@@ -25,13 +25,15 @@ struct RqFormat {
                                        uint8_t* chunk, Room& room) {
     const bool random = context.shape.random;
     if (random) {
-      if (threadIdx.x == 0) {
+      if (threadIdx.x < 2) {
         const uint32_t seed = rq::SeedOf(context.noise.key, context.noise.first);
-        *reinterpret_cast<uint4*>(chunk) = make_uint4(seed, 0, 0, 0);
-        room.signs = rq::SignsOf(seed);
+        if (threadIdx.x == 0) *reinterpret_cast<uint4*>(chunk) = make_uint4(seed, 0, 0, 0);
+        rq::SetHalf(seed, threadIdx.x, room.signs);
       }
-      __syncthreads();
+    } else if (threadIdx.x == 0) {
+      room.signs = rq::kSigns;
     }
+    __syncthreads();
     RqEncoder<kBits>::Encode(x, size, random, chunk + HeadBytes(context.shape), room);
   }
 
@@ -42,7 +44,7 @@ struct RqFormat {
     if (random) {
       const uint4 head = *reinterpret_cast<const uint4*>(chunk);
       known = (head.y | head.z | head.w) == 0;
-      if (threadIdx.x == 0) room.signs = rq::SignsOf(head.x);
+      if (threadIdx.x < 2) rq::SetHalf(head.x, threadIdx.x, room.signs);
     }
     RqDecoder<kBits>::Decode(chunk + HeadBytes(context.shape), size, random, room, y);
     return known;

@@ -26,7 +26,7 @@ struct RqRoom {
     alignas(16) float coefficients[kRqRows * kRqLanes + kRqRows];
     alignas(16) uint32_t pairs[kRqRows * kRqPairs + kRqRows];
   };
-  rq::Signs signs;  // random ones
+  rq::Signs signs;  // random ones, or those of a short chunk
   uint8_t cells[128];
   float largest[kWarps][kRqLanes];
   RqSums sums[kWarps][kRqLanes];
@@ -65,31 +65,37 @@ __device__ inline float RqFlip(int quad, bool random, const RqRoom& room) {
 
 // ---- Short chunks, whose rows have fewer lanes ----
 
-// The elements of a short chunk moved to where rows have 16 lanes; the others are zeros.
-__device__ inline void RqSpread(int lanes, RqRoom& room, Tile& x) {
+// Where an element of the chunk stands in its rows, and the next one.
+struct RqPlace {
+  int row;
+  int lane;
+
+  __device__ inline RqPlace(int element, int lanes) : row(element / lanes), lane(element % lanes) {}
+  __device__ inline void Advance(int lanes) {
+    const bool last = lane + 1 == lanes;
+    row += last ? 1 : 0;
+    lane = last ? 0 : lane + 1;
+  }
+};
+
+// The elements of a short chunk times their rows' factors, which the room holds, to where rows have
+// 16 lanes. What stands in further lanes is coded like them, and not sent.
+__device__ inline void RqSpread(const Tile& x, int lanes, RqRoom& room) {
 #pragma unroll
   for (int q = 0; q < kQuads; ++q) {
+    RqPlace place(FirstOf(q), lanes);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int at = FirstOf(q) + i;
-      const int row = at / lanes;
-      if (row < kRqRows) room.coefficients[RqCoefficientAt(row, at % lanes)] = x.quads[q][i];
+      if (place.row < kRqRows) {
+        const float flip = rq::Flip(room.signs.words[place.row / 32] >> (place.row % 32));
+        room.coefficients[RqCoefficientAt(place.row, place.lane)] = x.quads[q][i] * flip;
+      }
+      place.Advance(lanes);
     }
   }
-  __syncthreads();
-#pragma unroll
-  for (int q = 0; q < kQuads; ++q) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int lane = FirstOf(q) % kRqLanes + i;
-      const int at = RqCoefficientAt(FirstOf(q) / kRqLanes, lane);
-      x.quads[q][i] = lane < lanes ? room.coefficients[at] : 0.0f;
-    }
-  }
-  __syncthreads();
 }
 
-// And back, with zeros after the elements.
+// The elements of a short chunk from where rows have 16 lanes; zeros after them.
 __device__ inline void RqGather(int lanes, int size, RqRoom& room, Tile& y) {
   __syncthreads();
 #pragma unroll
@@ -103,12 +109,12 @@ __device__ inline void RqGather(int lanes, int size, RqRoom& room, Tile& y) {
   __syncthreads();
 #pragma unroll
   for (int q = 0; q < kQuads; ++q) {
+    RqPlace place(FirstOf(q), lanes);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int at = FirstOf(q) + i;
-      const bool inside = at < size;
-      const int place = inside ? RqCoefficientAt(at / lanes, at % lanes) : 0;
-      y.quads[q][i] = inside ? room.coefficients[place] : 0.0f;
+      const int at = RqCoefficientAt(place.row, place.lane);
+      y.quads[q][i] = FirstOf(q) + i < size ? room.coefficients[at] : 0.0f;
+      place.Advance(lanes);
     }
   }
 }

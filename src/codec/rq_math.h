@@ -85,15 +85,17 @@ struct Signs {
 };
 inline constexpr Signs kSigns = {{0xd6047888, 0x6639c8b5, 0xa49e0a12, 0x14a3ba2f, 0x0c6ca2e0,
                                   0xbc5112dd, 0x7ef6d07a, 0xcecb6047}};
-// Random ones for `+unbiased`, from the seed that a chunk carries.
+// Random ones for `+unbiased`, from the seed that a chunk carries; in two halves, 0 and 1.
+TW_HOST_DEVICE constexpr void SetHalf(uint32_t seed, uint32_t half, Signs& signs) {
+  const philox::Block block = philox::BlockAt(seed, half);
+  for (uint32_t i = 0; i < 4; ++i) {
+    signs.words[4 * half + i] = static_cast<uint32_t>(block.pairs[i / 2] >> (i % 2 * 32));
+  }
+}
 TW_HOST_DEVICE constexpr Signs SignsOf(uint32_t seed) {
   Signs signs = {};
-  for (uint32_t half = 0; half < 2; ++half) {
-    const philox::Block block = philox::BlockAt(seed, half);
-    for (uint32_t i = 0; i < 4; ++i) {
-      signs.words[4 * half + i] = static_cast<uint32_t>(block.pairs[i / 2] >> (i % 2 * 32));
-    }
-  }
+  SetHalf(seed, 0, signs);
+  SetHalf(seed, 1, signs);
   return signs;
 }
 // The seed of the chunk whose first element has this index in its run.
