@@ -71,7 +71,7 @@ void IqEncode(const float* source, size_t count, const uint16_t* steps, uint32_t
   for (size_t i = count; i < padded; ++i) codes[i] = 0;
   memset(chunk, 0, iq::StepBytes(count));
   for (size_t b = 0; b * iq::kBlock < count; ++b) {
-    const uint16_t step = steps[b] < 0x7f80u ? steps[b] : iq::kSpecialStep;
+    const uint16_t step = iq::SentStep(steps[b]);
     chunk[2 * b] = static_cast<uint8_t>(step);
     chunk[2 * b + 1] = static_cast<uint8_t>(step >> 8);
   }

@@ -27,10 +27,9 @@ inline constexpr uint16_t kSpecialStep = 0x7fc0;
 TW_HOST_DEVICE constexpr uint32_t Offset(int bits, int ranks) {
   return static_cast<uint32_t>(ranks) * ((1u << (bits - 1)) - 1);
 }
+// The width is the exponent of the largest code, which a binary32 holds exactly.
 TW_HOST_DEVICE constexpr int Width(uint32_t offset) {
-  int width = 0;
-  while (2 * offset >> width != 0) ++width;
-  return width;
+  return static_cast<int>(BitCast<uint32_t>(static_cast<float>(2 * offset)) >> 23) - 126;
 }
 
 // Bytes of a chunk of n elements: the steps, then planes of codes.
@@ -50,6 +49,12 @@ TW_HOST_DEVICE constexpr uint16_t StepOf(uint32_t magnitude_bits) {
 }
 TW_HOST_DEVICE constexpr float Step(uint16_t step) {
   return BitCast<float>(static_cast<uint32_t>(step) << 16);
+}
+// Of a block that holds NaN or Inf, whose elements are NaN.
+TW_HOST_DEVICE constexpr bool IsSpecial(uint16_t step) { return (step & 0x7fffu) >= 0x7f80u; }
+// What is sent of an agreed step.
+TW_HOST_DEVICE constexpr uint16_t SentStep(uint16_t step) {
+  return step < 0x7f80u ? step : kSpecialStep;
 }
 // 0 where there is no step to divide by: all codes are then 0.
 TW_HOST_DEVICE constexpr float Inverse(uint16_t step) {

@@ -125,13 +125,8 @@ template <bool kUnbiased>
 void RqScales(const int32_t* largest, const float* products, const float* squares,
               uint8_t* scales) {
   for (size_t lane = 0; lane < rq::kLanes; ++lane) {
-    const auto bits = static_cast<uint32_t>(largest[lane]);
-    uint16_t scale = rq::IsSpecial(bits) ? rq::kSpecialScale : 0;
-    if (rq::IsOrdinary(bits)) {
-      const float numerator = kUnbiased ? squares[lane] : products[lane];
-      const float denominator = kUnbiased ? products[lane] : squares[lane];
-      scale = rq::ScaleOf(numerator, denominator, BitCast<float>(bits));
-    }
+    const uint16_t scale = rq::BlockScale(static_cast<uint32_t>(largest[lane]), products[lane],
+                                          squares[lane], kUnbiased);
     scales[2 * lane] = static_cast<uint8_t>(scale);
     scales[2 * lane + 1] = static_cast<uint8_t>(scale >> 8);
   }
@@ -145,8 +140,7 @@ void RqEncodeWhole(const float* x, const float* flips, uint8_t* chunk) {
   RqClearLanes(largest, h.at);
   alignas(64) float inverses[rq::kLanes];
   for (size_t lane = 0; lane < rq::kLanes; ++lane) {
-    const bool ordinary = rq::IsOrdinary(static_cast<uint32_t>(largest[lane]));
-    inverses[lane] = ordinary ? rq::kGrid / BitCast<float>(largest[lane]) : 0;
+    inverses[lane] = rq::InverseOf(static_cast<uint32_t>(largest[lane]));
   }
   float products[rq::kLanes];
   float squares[rq::kLanes];
@@ -218,22 +212,20 @@ void RqUnpack(const uint8_t* planes, int16_t* __restrict n) {
   }
 }
 
-// What elements of kRqWidth blocks are made of.
+// rq::Scaling of kRqWidth blocks.
 struct RqScaling {
   RqF scale;
-  RqI keep = {};     // 0 where the scale is 0 or no number
-  RqI instead = {};  // what to give then: +0 or NaN
+  RqI keep = {};
+  RqI instead = {};
 };
 
 template <RqStore kStore, bool kGuarded>
 TW_RQ void RqFinish(const int16_t* n, const float* flip, const RqScaling& scaling, float* target) {
   typedef int16_t Part __attribute__((vector_size(kRqWidth * 2)));
   const RqF integer = __builtin_convertvector(RqLoad<Part>(n), RqF);
-  RqF value = integer * *flip * scaling.scale;
+  RqF value = rq::Restored(integer, *flip, scaling.scale);
   if constexpr (kGuarded) {
-    RqI bits = (RqI)value;
-    bits += (bits & 0x7fffffff) == static_cast<int32_t>(rq::kInfBits);
-    value = (RqF)((bits & scaling.keep) | scaling.instead);
+    value = (RqF)rq::Guarded((RqI)value, scaling.keep, scaling.instead);
   }
   RqPut<kStore>(target, value);
 }
@@ -266,13 +258,12 @@ bool RqReadScales(const uint8_t* scales, RqScaling* scalings) {
   alignas(64) int32_t instead[rq::kLanes];
   bool guarded = false;
   for (size_t lane = 0; lane < rq::kLanes; ++lane) {
-    const uint32_t bits = static_cast<uint32_t>(scales[2 * lane] | scales[2 * lane + 1] << 8) << 16;
-    const uint32_t magnitude = bits & 0x7fffffffu;
-    const bool special = magnitude >= rq::kInfBits;
-    scale[lane] = special ? 0 : BitCast<float>(bits);
-    keep[lane] = special || magnitude == 0 ? 0 : -1;
-    instead[lane] = special ? 0x7fc00000 : 0;
-    guarded = guarded || magnitude >= rq::kGuardBits || magnitude == 0;
+    const rq::Scaling scaling =
+        rq::ScalingOf(static_cast<uint16_t>(scales[2 * lane] | scales[2 * lane + 1] << 8));
+    scale[lane] = scaling.scale;
+    keep[lane] = scaling.keep;
+    instead[lane] = scaling.instead;
+    guarded = guarded || scaling.guarded;
   }
   for (size_t lane = 0; lane < rq::kLanes; lane += kRqWidth) {
     scalings[lane / kRqWidth] = {RqLoad<RqF>(scale + lane), RqLoad<RqI>(keep + lane),

@@ -61,6 +61,14 @@ TW_HOST_DEVICE constexpr Table TableOf(int bits) {
 }
 inline constexpr float kGrid = 126.0f;
 
+// The cell of grid point w.
+TW_HOST_DEVICE constexpr uint32_t CellOf(int bits, uint32_t w) {
+  const Table table = TableOf(bits);
+  uint32_t cell = 0;
+  for (int i = 1; i < 8; ++i) cell += i < table.cells && w >= table.first[i] ? 1u : 0u;
+  return cell;
+}
+
 // The signed level of a code: its upper bit is the sign, the others are the cell.
 TW_HOST_DEVICE constexpr int8_t LevelOf(int bits, uint32_t code) {
   const uint32_t sign = 1u << (bits - 1);
@@ -77,15 +85,17 @@ struct Signs {
 };
 inline constexpr Signs kSigns = {{0xd6047888, 0x6639c8b5, 0xa49e0a12, 0x14a3ba2f, 0x0c6ca2e0,
                                   0xbc5112dd, 0x7ef6d07a, 0xcecb6047}};
-// Random ones for `+unbiased`, from the seed that a chunk carries.
+// Random ones for `+unbiased`, from the seed that a chunk carries; in two halves, 0 and 1.
+TW_HOST_DEVICE constexpr void SetHalf(uint32_t seed, uint32_t half, Signs& signs) {
+  const philox::Block block = philox::BlockAt(seed, half);
+  for (uint32_t i = 0; i < 4; ++i) {
+    signs.words[4 * half + i] = static_cast<uint32_t>(block.pairs[i / 2] >> (i % 2 * 32));
+  }
+}
 TW_HOST_DEVICE constexpr Signs SignsOf(uint32_t seed) {
   Signs signs = {};
-  for (uint32_t half = 0; half < 2; ++half) {
-    const philox::Block block = philox::BlockAt(seed, half);
-    for (uint32_t i = 0; i < 4; ++i) {
-      signs.words[4 * half + i] = static_cast<uint32_t>(block.pairs[i / 2] >> (i % 2 * 32));
-    }
-  }
+  SetHalf(seed, 0, signs);
+  SetHalf(seed, 1, signs);
   return signs;
 }
 // The seed of the chunk whose first element has this index in its run.
@@ -115,6 +125,11 @@ TW_HOST_DEVICE constexpr bool IsOrdinary(uint32_t largest_bits) {
   return largest_bits >= kSmallestBits && largest_bits < kInfBits;
 }
 
+// 126 / M, or 0 where all codes are to be 0.
+TW_HOST_DEVICE constexpr float InverseOf(uint32_t largest_bits) {
+  return IsOrdinary(largest_bits) ? kGrid / BitCast<float>(largest_bits) : 0.0f;
+}
+
 // magnitude * inverse on the grid: the low 7 bits of the result's bits; less kGridBase, a float.
 inline constexpr float kGridBase = 8388608.0f;  // 2^23
 template <typename F>
@@ -132,12 +147,48 @@ TW_HOST_DEVICE constexpr uint16_t ScaleOf(float numerator, float denominator, fl
   return scale < 0x7f7f ? scale : uint16_t{0x7f7f};
 }
 inline constexpr uint16_t kSpecialScale = 0x7fc0;
+// The same of any block; `squares` are those of w where unbiased, else those of l.
+TW_HOST_DEVICE constexpr uint16_t BlockScale(uint32_t largest_bits, float products, float squares,
+                                             bool unbiased) {
+  if (IsSpecial(largest_bits)) return kSpecialScale;
+  if (!IsOrdinary(largest_bits)) return 0;
+  return ScaleOf(unbiased ? squares : products, unbiased ? products : squares,
+                 BitCast<float>(largest_bits));
+}
 
 // ---- Decoder ----
 
 // From this magnitude of a scale on (2^121) elements may overflow; they become +-FLT_MAX then, or
 // NaN under a scale that is no number. Scale 0 gives +0.
 inline constexpr uint32_t kGuardBits = (121 + 127) << 23;
+
+// What elements are made of, from the bits of their block's scale.
+struct Scaling {
+  float scale;
+  int32_t keep;     // 0 where the scale is 0 or no number
+  int32_t instead;  // what to give then: +0 or NaN
+  bool guarded;     // whether elements need Guarded
+};
+TW_HOST_DEVICE constexpr Scaling ScalingOf(uint16_t bfloat) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat) << 16;
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const bool special = IsSpecial(magnitude);
+  return {special ? 0.0f : BitCast<float>(bits), special || magnitude == 0 ? 0 : -1,
+          special ? 0x7fc00000 : 0, magnitude >= kGuardBits || magnitude == 0};
+}
+
+// An element of the transformed levels, which `flip` brings back to their size; and its bits where
+// it may overflow or its scale is none. `F` and `I` are float and int32_t, or vectors of them.
+template <typename F>
+TW_HOST_DEVICE constexpr F Restored(F integer, float flip, F scale) {
+  return integer * flip * scale;
+}
+template <typename I>
+TW_HOST_DEVICE constexpr I Guarded(I bits, I keep, I instead) {
+  const I saturated =
+      (bits & 0x7fffffff) == static_cast<int32_t>(kInfBits) ? bits - 1 : bits;  // +-FLT_MAX
+  return (saturated & keep) | instead;
+}
 
 }  // namespace thinwire::rq
 

@@ -383,6 +383,86 @@ TEST_P(StateSuite, SumsReferencesAndAdvancesItsOwn) {
   EXPECT_TRUE(got_residual.Read() == residual);
 }
 
+// ---- Agreed steps ----
+
+class StepsSuite : public PassesSuite {};
+INSTANTIATE_TEST_SUITE_P(Codecs, StepsSuite, testing::ValuesIn([] {
+                           std::vector<std::string_view> exact;
+                           for (const std::string_view spec : CodecSpecs()) {
+                             const Codec& codec = *FindCodec(std::string(spec)).value();
+                             if (codec.sums_exactly()) exact.push_back(spec);
+                           }
+                           return exact;
+                         }()),
+                         [](const auto& tested) { return TestName(tested.param); });
+
+TEST_P(StepsSuite, MeasuresStepsLikeTheHost) {
+  for (const size_t count : {1, 256, 257, 1000, 3 * 4096 + 100}) {
+    for (const auto& [name, x] : AllInputs(count)) {
+      for (const DataType dtype : {kFloat, DataType::kBfloat16, DataType::kFloat16,
+                                   DataType::kFloat64, DataType::kFloat8e4m3}) {
+        SCOPED_TRACE(testing::Message() << name << ", " << count << " of " << NameOf(dtype));
+        const Bytes elements = Elements(x, dtype);
+        std::vector<uint16_t> want((count + kStepElements - 1) / kStepElements);
+        codec_.MeasureSteps(elements.data(), dtype, count, want.data());
+        const DeviceMemory source(std::span<const std::byte>(elements), SizeOf(dtype));
+        const DeviceMemory steps(want.size() * sizeof(uint16_t));
+        ASSERT_TRUE(LaunchMeasureSteps(codec_, source.data(), dtype, count,
+                                       reinterpret_cast<uint16_t*>(steps.data()), site_.target())
+                        .ok());
+        ASSERT_FALSE(site_.Finish());
+        const auto bytes = std::as_bytes(std::span(want));
+        ASSERT_TRUE(steps.Read() == Bytes(bytes.begin(), bytes.end()));
+      }
+    }
+  }
+}
+
+TEST_P(StepsSuite, EncodesOnAgreedStepsLikeTheHost) {
+  const size_t count = 3 * 4096 + 300;
+  const auto inputs = AllInputs(count);
+  // Larger ones than needed, smaller ones, those of NaN, and bits that are no step.
+  std::vector<uint16_t> agreed((count + kStepElements - 1) / kStepElements);
+  codec_.MeasureSteps(inputs[2].second.data(), kFloat, count, agreed.data());
+  agreed[3] = 0x7fc0;
+  agreed[7] = 0xffff;
+  agreed[12] = 0;
+  const DeviceMemory steps{std::span<const uint16_t>(agreed)};
+  for (const int ranks : {1, 2, 3, 300, kMaxExactRanks}) {
+    const Codec& codec = codec_.ForSums(ranks);
+    for (const auto& [name, x] : inputs) {
+      SCOPED_TRACE(testing::Message() << name << ", of " << ranks);
+      Bytes want(codec.EncodedBytes(count, kFloat));
+      EncodePass pass = {.codec = &codec,
+                         .source = x.data(),
+                         .count = count,
+                         .target = want.data(),
+                         .steps = agreed.data()};
+      ASSERT_TRUE(Encode(pass).ok());
+      const DeviceMemory source{std::span<const float>(x)};
+      const DeviceMemory encoded(want.size());
+      pass.source = source.data();
+      pass.target = encoded.data();
+      pass.steps = reinterpret_cast<const uint16_t*>(steps.data());
+      ASSERT_TRUE(LaunchEncode(pass, site_.target()).ok());
+      ASSERT_FALSE(site_.Finish());
+      ASSERT_TRUE(encoded.Read() == want);
+
+      Floats values(count);
+      ASSERT_TRUE(codec.Decode(want, kFloat, count, values.data()).ok());
+      const DeviceMemory decoded(count * sizeof(float));
+      ASSERT_TRUE(LaunchDecode({.codec = &codec,
+                                .bytes = encoded.bytes(),
+                                .count = count,
+                                .target = decoded.data()},
+                               site_.target())
+                      .ok());
+      ASSERT_FALSE(site_.Finish());
+      ASSERT_TRUE(decoded.Read() == Elements(values, kFloat));
+    }
+  }
+}
+
 // ---- Elements without a codec ----
 
 class ReductionSuite : public testing::TestWithParam<DataType> {};

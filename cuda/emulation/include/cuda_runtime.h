@@ -159,6 +159,20 @@ inline int __clz(int bits) {
   return bits == 0 ? 32 : __builtin_clz(static_cast<unsigned>(bits));
 }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
+// Byte i of the result is that byte of x (0 to 3) or y (4 to 7) which nibble i of `selector` names.
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+  const uint64_t bytes = x | static_cast<uint64_t>(y) << 32;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    result |= static_cast<unsigned>(bytes >> (8 * (selector >> 4 * i & 7)) & 0xff) << 8 * i;
+  }
+  return result;
+}
+// sum + the products of four pairs of bytes.
+inline unsigned __dp4a(unsigned a, unsigned b, unsigned sum) {
+  for (unsigned i = 0; i < 32; i += 8) sum += (a >> i & 0xff) * (b >> i & 0xff);
+  return sum;
+}
 template <typename T>
 T __ldcs(const T* from) {
   return *from;
