@@ -11,13 +11,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <regex>
 
 #include "bench_device.h"
 #include "codec/float_formats.h"
+#include "kernel_report.h"
 
 namespace thinwire::cuda {
 namespace {
@@ -30,21 +29,8 @@ constexpr auto kFloat = DataType::kFloat32;
 struct Options {
   size_t elements = size_t{1} << 27;
   int repeats = 21;
-  std::string filter;  // a regular expression
+  std::regex filter;
   std::string json;
-};
-
-struct Row {
-  std::string codec;
-  DataType dtype = kFloat;
-  std::string pass;
-  double bytes = 0;  // that must move
-  double encoded_bytes = 0;
-  double seconds = 0;
-  double copy_rate = 0;       // bytes read and written a second
-  double link_percent = NAN;  // of encoding
-
-  double rate() const { return bytes / seconds; }
 };
 
 using Buffers = std::vector<DeviceBuffer>;
@@ -152,7 +138,7 @@ class CodecBench {
 
   bool Wanted(const std::string& pass) const {
     return std::regex_search(fmt::format("{}/{}/{}", codec_.spec(), NameOf(dtype_), pass),
-                             std::regex(options_.filter));
+                             options_.filter);
   }
   // Times a pass that moves `bytes`, in seconds; NaN where nobody asked for it.
   Result<double> Measure(const std::string& pass, size_t bytes,
@@ -325,48 +311,6 @@ bool HasKernels(const Codec& codec) {
   return codec.id() == CodecId::kRaw || KernelsOf(codec.shape()).encode != nullptr;
 }
 
-// ---- Output ----
-
-void PrintTable(const BenchDevice& device, const Options& options, const std::vector<Row>& rows) {
-  fmt::print("{}, {} multiprocessors; {} elements; medians of {}\n", device.name(),
-             device.multiprocessors(), options.elements, options.repeats);
-  fmt::print("{:>14}{:>10}{:>30}{:>10}{:>10}{:>9}{:>10}{:>10}{:>10}\n", "codec", "elements", "pass",
-             "bytes/el", "wire B/el", "ms", "GB/s", "of copy", "10G link");
-  for (const Row& row : rows) {
-    const auto count = static_cast<double>(options.elements);
-    fmt::print("{:>14}{:>10}{:>30}{:>10.3f}{:>10.3f}{:>9.3f}{:>10.1f}{:>9.1f}%{:>10}\n", row.codec,
-               NameOf(row.dtype), row.pass, row.bytes / count, row.encoded_bytes / count,
-               1e3 * row.seconds, row.rate() / 1e9, 100 * row.rate() / row.copy_rate,
-               std::isnan(row.link_percent) ? "" : fmt::format("{:.2f}%", row.link_percent));
-  }
-}
-
-Status WriteJson(const BenchDevice& device, const Options& options, const std::vector<Row>& rows) {
-  nlohmann::ordered_json json = {{"device", device.name()},
-                                 {"multiprocessors", device.multiprocessors()},
-                                 {"elements", options.elements},
-                                 {"repeats", options.repeats},
-                                 {"rows", nlohmann::ordered_json::array()}};
-  for (const Row& row : rows) {
-    nlohmann::ordered_json entry = {{"codec", row.codec},
-                                    {"dtype", NameOf(row.dtype)},
-                                    {"pass", row.pass},
-                                    {"bytes", row.bytes},
-                                    {"encoded_bytes", row.encoded_bytes},
-                                    {"seconds", row.seconds},
-                                    {"bytes_per_second", row.rate()},
-                                    {"copy_bytes_per_second", row.copy_rate},
-                                    {"link_10g_percent", nullptr}};
-    if (!std::isnan(row.link_percent)) entry["link_10g_percent"] = row.link_percent;
-    json["rows"].push_back(std::move(entry));
-  }
-  std::ofstream file(options.json);
-  file << json.dump(2) << '\n';
-  file.close();
-  if (file.good()) return {};
-  return Status(Code::kSystem, fmt::format("can't write {}", options.json));
-}
-
 Status Run(Options options) {
   TW_ASSIGN(const std::unique_ptr<BenchDevice> device, BenchDevice::Make());
   TW_ASSIGN(options.elements, FittingElements(options.elements));
@@ -384,8 +328,10 @@ Status Run(Options options) {
       if (!status.ok()) return status.WithContext(fmt::format("{} of {}", spec, NameOf(dtype)));
     }
   }
-  PrintTable(*device, options, rows);
-  return options.json.empty() ? Status() : WriteJson(*device, options, rows);
+  const Report report = {device->name(), device->multiprocessors(), options.elements,
+                         options.repeats, std::move(rows)};
+  PrintTable(report);
+  return options.json.empty() ? Status() : WriteJson(report, options.json);
 }
 
 }  // namespace
@@ -394,18 +340,23 @@ Status Run(Options options) {
 int main(int argc, char** argv) {
   thinwire::cuda::Options options;
   bool quick = false;
+  std::string filter;
   CLI::App app("The fused passes of every codec on a GPU, against copies within its memory.",
                "kernel_bench");
   app.add_option("--elements", options.elements, "elements a pass; fewer where memory lacks")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--filter", options.filter, "only CODEC/TYPE/PASS that hold this expression");
+  app.add_option("--filter", filter, "only CODEC/TYPE/PASS that hold this expression");
   app.add_option("--json", options.json, "also write results to this file");
   app.add_flag("--quick", quick, "few repeats, for a first look");
   try {
     app.parse(argc, argv);
+    options.filter = std::regex(filter);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::regex_error& error) {
+    fmt::print(stderr, "kernel_bench: --filter {}: {}\n", filter, error.what());
+    return 2;
   }
   if (quick) options.repeats = 3;
   const thinwire::Status status = thinwire::cuda::Run(options);
