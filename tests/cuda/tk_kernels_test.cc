@@ -126,5 +126,29 @@ TEST_P(TkKernelsTest, TouchesOnlyWhatWasSentInASum) {
   EXPECT_TRUE(got.Read() == Bytes(bytes.begin(), bytes.end()));
 }
 
+TEST(TkSharesTest, SumsChunksOfOtherShares) {
+  const Codec& many = *FindCodec("tk(10%,q8)").value();
+  const Codec& few = *FindCodec("tk(1%,q4)").value();
+  const Floats x = AllInputs(kCount)[2].second;
+  const Bytes of_many = HostEncode(many, x), of_few = HostEncode(few, x);
+  const DeviceMemory many_on_device{std::span<const std::byte>(of_many)};
+  const DeviceMemory few_on_device{std::span<const std::byte>(of_few)};
+  const Term host[] = {{.codec = &many, .bytes = of_many}, {.codec = &few, .bytes = of_few}};
+  const Term device[] = {{.codec = &many, .bytes = many_on_device.bytes()},
+                         {.codec = &few, .bytes = few_on_device.bytes()}};
+  LaunchSite site;
+  for (const Codec* encoder : {&many, &few}) {
+    Bytes want(encoder->EncodedBytes(kCount, kFloat));
+    DeviceMemory got(want.size());
+    ReducePass pass = {.terms = host, .count = kCount, .encoder = encoder, .encoded = want.data()};
+    ASSERT_TRUE(Reduce(pass).ok());
+    pass.terms = device;
+    pass.encoded = got.data();
+    ASSERT_TRUE(LaunchReduce(pass, site.target()).ok());
+    ASSERT_FALSE(site.Finish());
+    EXPECT_TRUE(got.Read() == want);
+  }
+}
+
 }  // namespace
 }  // namespace thinwire::cuda::test
