@@ -4,8 +4,12 @@
 find_package(PkgConfig QUIET)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_library(THINWIRE_XXHASH_LIBRARY xxhash REQUIRED)
+find_path(THINWIRE_XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+add_library(thinwire_xxhash UNKNOWN IMPORTED)
+set_target_properties(thinwire_xxhash PROPERTIES
+  IMPORTED_LOCATION "${THINWIRE_XXHASH_LIBRARY}"
+  INTERFACE_INCLUDE_DIRECTORIES "${THINWIRE_XXHASH_INCLUDE_DIR}")
 
 # thinwire_optional(NAME found? "what is missing"): resolves AUTO/ON/OFF into THINWIRE_HAVE_NAME.
 function(thinwire_optional name found missing)
@@ -18,7 +22,9 @@ function(thinwire_optional name found missing)
   set(THINWIRE_HAVE_${name} ${have} PARENT_SCOPE)
 endfunction()
 
-pkg_check_modules(UCX QUIET IMPORTED_TARGET ucx>=1.12)
+if(PkgConfig_FOUND)
+  pkg_check_modules(UCX QUIET IMPORTED_TARGET ucx>=1.12)
+endif()
 thinwire_optional(UCX "${UCX_FOUND}" "pkg-config finds no ucx >= 1.12 (Debian: libucx-dev)")
 
 if(NOT THINWIRE_MPI STREQUAL "OFF")

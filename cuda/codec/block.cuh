@@ -29,6 +29,16 @@ __device__ inline unsigned BlockMax(unsigned value, BlockRoom& room) {
   return most;
 }
 
+__device__ inline unsigned BlockSum(unsigned value, BlockRoom& room) {
+  const unsigned warp_sum = __reduce_add_sync(kAllLanes, value);
+  if (threadIdx.x % 32 == 0) room.of_warp[threadIdx.x / 32] = warp_sum;
+  __syncthreads();
+  unsigned sum = 0;
+#pragma unroll
+  for (int warp = 0; warp < kWarps; ++warp) sum += room.of_warp[warp];
+  return sum;
+}
+
 // maxima[q] = the largest magnitude, as bits, or the largest finite one, of the quads q of kLanes
 // lanes in a row; gives the largest of this thread's.
 template <int kLanes, bool kFinite>
@@ -147,6 +157,19 @@ struct BytesInFlight {
     for (int part = 0; part < kParts; ++part) {
       const int at = 16 * (part * kThreads + static_cast<int>(threadIdx.x));
       if (at < bytes) *reinterpret_cast<uint4*>(shared + at) = parts[part];
+    }
+  }
+};
+
+// The same, in place of registers that a kernel does not have: bytes stay in memory until they are
+// deposited.
+struct BytesLeftInMemory {
+  const uint8_t* from = nullptr;
+
+  __device__ inline void Fetch(const uint8_t* memory, int /*bytes*/) { from = memory; }
+  __device__ inline void Deposit(int bytes, uint8_t* shared) const {
+    for (int at = 16 * static_cast<int>(threadIdx.x); at < bytes; at += 16 * kThreads) {
+      *reinterpret_cast<uint4*>(shared + at) = LoadBytes(from + at, bytes - at);
     }
   }
 };

@@ -27,7 +27,7 @@ CodecKernels KernelsOf(const CodecShape& shape) {
     case CodecId::kNvfp4:
       return BlockFloatKernels(shape);
     case CodecId::kTk:
-      return TkKernels();
+      return TkKernels(shape);
     case CodecId::kX3:
       return X3Kernels();
   }

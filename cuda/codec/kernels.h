@@ -127,7 +127,7 @@ CodecKernels QKernels(const CodecShape& shape);
 CodecKernels RqKernels(const CodecShape& shape);
 CodecKernels IqKernels(const CodecShape& shape);
 CodecKernels BlockFloatKernels(const CodecShape& shape);
-CodecKernels TkKernels();
+CodecKernels TkKernels(const CodecShape& shape);
 CodecKernels X3Kernels();
 
 }  // namespace thinwire::cuda

@@ -270,6 +270,10 @@ Status ReduceDense(const ReducePass& pass, const PassTarget& on, void* target) {
   return preparation.Finish();
 }
 
+bool SameKernels(const CodecShape& a, const CodecShape& b) {
+  return KernelsOf(a).reduce == KernelsOf(b).reduce;
+}
+
 // By the kernels of `family`.
 Status ReduceCoded(const ReducePass& pass, const Codec* family, const PassTarget& on) {
   Preparation preparation(on);
@@ -282,7 +286,7 @@ Status ReduceCoded(const ReducePass& pass, const Codec* family, const PassTarget
   std::vector<TermArguments> terms;
   for (const Term& term : pass.terms) {
     if (!ElementsOf(term.codec, pass.dtype) && arguments.shape == CodecShape{} &&
-        term.codec->id() == family->id()) {
+        SameKernels(term.codec->shape(), family->shape())) {
       arguments.shape = term.codec->shape();
     }
     TW_ASSIGN(const TermArguments fit,

@@ -77,10 +77,9 @@ __device__ inline void FetchTerm(const CodecShape& shape, const TermArguments& t
 // y = the elements of a term that was fetched; false: no encoder wrote its bytes. `next` fetches
 // another, as soon as there is room.
 template <typename Codec, typename Next>
-__device__ inline bool ReadTerm(const CodecShape& shape, const TermArguments& term, size_t chunk,
-                                int size, const typename Codec::InFlight& bytes, Next next,
-                                typename Codec::Shared& shared, Tile& y) {
-  const ChunkContext context = {.shape = shape};
+__device__ inline bool ReadTerm(const ChunkContext& context, const TermArguments& term,
+                                size_t chunk, int size, const typename Codec::InFlight& bytes,
+                                Next next, typename Codec::Shared& shared, Tile& y) {
   if (term.coded) Codec::Deposit(bytes, size, context, shared);
   next();
   if (term.coded) return Codec::Decode(size, context, shared, y);
@@ -129,7 +128,7 @@ __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
     FetchTerm<Codec>(arguments.shape, term, chunk, size, bytes);
     Tile y;
     const bool good =
-        ReadTerm<Codec>(arguments.shape, term, chunk, size, bytes, [] {}, shared, y);
+        ReadTerm<Codec>({.shape = arguments.shape}, term, chunk, size, bytes, [] {}, shared, y);
     if (!good) *arguments.fault = 1;
     AdvanceReference<kState>(term.state, chunk, size, y);
     if (arguments.divisor != 1) {
@@ -156,9 +155,11 @@ __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
         if (i + 1 == arguments.count_of_terms) return;
         FetchTerm<Codec>(arguments.shape, arguments.terms[i + 1], chunk, size, bytes);
       };
+      // What a term does not send leaves the sum as it is, a sum of -0 as well.
+      const bool adds = i > 0 && term.state.kind == Feedback::kNone;
+      const ChunkContext context = {.shape = arguments.shape, .absent = adds ? -0.0f : 0.0f};
       Tile y;
-      const bool good =
-          ReadTerm<Codec>(arguments.shape, term, chunk, size, bytes, next, shared, y);
+      const bool good = ReadTerm<Codec>(context, term, chunk, size, bytes, next, shared, y);
       if (!good) *arguments.fault = 1;
       AdvanceReference<kState>(term.state, chunk, size, y);
       ForEach(sums, y, [=](float sum, float x) {

@@ -25,6 +25,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
 
 #include "codec/codec_shape.h"
 #include "codec/noise.h"
@@ -38,6 +39,7 @@ struct ChunkContext {
   CodecShape shape = {};
   Noise noise = {};                 // whose `first` is the chunk's first element
   const uint16_t* steps = nullptr;  // agreed ones of the chunk's blocks; null: its own
+  float absent = 0;                 // what an element that was not sent decodes to
 };
 
 template <typename Format>
@@ -47,7 +49,9 @@ struct Staged {
     alignas(16) uint8_t chunk[(Format::kMaxChunkBytes + 15) / 16 * 16];
     typename Format::Room room;
   };
-  using InFlight = BytesInFlight<Format::kMaxChunkBytes>;
+  static constexpr int kMaxInFlight = 2 * 16 * kThreads;  // two parts; more would spill registers
+  using InFlight = std::conditional_t<Format::kMaxChunkBytes <= kMaxInFlight,
+                                      BytesInFlight<Format::kMaxChunkBytes>, BytesLeftInMemory>;
 
   __device__ static inline size_t Offset(const ChunkContext& context, size_t chunk) {
     return chunk * static_cast<size_t>(Format::ChunkBytes(context.shape, kChunk));

@@ -14,17 +14,16 @@
 namespace thinwire {
 namespace {
 
-// How values are kept, by the codecs that keep them so; and what those take for a whole chunk.
+// How values are kept, by the codecs that keep them so.
 struct ValueName {
   tk::Value value;
   std::string_view name;
-  size_t dense_bytes;
 };
 constexpr auto kValues = std::to_array<ValueName>({
-    {tk::Value::kQ4, "q4", 2192},
-    {tk::Value::kQ8, "q8", 4240},
-    {tk::Value::kBf16, "bf16", 8192},
-    {tk::Value::kRaw, "raw", 16384},
+    {tk::Value::kQ4, "q4"},
+    {tk::Value::kQ8, "q8"},
+    {tk::Value::kBf16, "bf16"},
+    {tk::Value::kRaw, "raw"},
 });
 
 class Tk final : public FloatCodec {
@@ -86,13 +85,13 @@ class Tk final : public FloatCodec {
   Status Run(decltype(SimdLoops::tk_decode) loop, const std::byte* source, size_t count,
              float* target) const {
     if (tk::HasStep(value_)) {
-      const uint32_t step = LoadLittle<uint16_t>(source) & ~tk::kGuarded;
-      if (step < tk::kMinStep || step > tk::kMaxStep) {
+      const uint32_t step = LoadLittle<uint16_t>(source);
+      if (!tk::IsStored(step)) {
         return RemoteError(
             "codec {}: a chunk's step is {:#06x}, outside {:#06x} to {:#06x}; the bytes are "
             "corrupt "
             "or of another codec",
-            spec(), step, tk::kMinStep, tk::kMaxStep);
+            spec(), step & ~tk::kGuarded, tk::kMinStep, tk::kMaxStep);
       }
     }
     const auto* const chunk = reinterpret_cast<const uint8_t*>(source);
@@ -158,11 +157,12 @@ Result<ValueName> ParseValue(const CodecSpec::Argument& argument) {
 
 Status CheckSaving(size_t k, const ValueName& value, size_t position) {
   const size_t bytes = tk::ChunkBytes(k, value.value);
-  if (bytes < value.dense_bytes) return {};
+  const size_t dense_bytes = tk::DenseBytes(value.value);
+  if (bytes < dense_bytes) return {};
   return InvalidArgument(
       "tk saves nothing with {} of 4096 elements in {} (position {}): a chunk takes {} bytes, and "
       "'{}' sends all elements in {}; use '{}' or keep fewer, such as tk(1%)",
-      k, value.name, position, bytes, value.name, value.dense_bytes, value.name);
+      k, value.name, position, bytes, value.name, dense_bytes, value.name);
 }
 
 Result<const Codec*> FindDense(const CodecOptions& options, const CodecSpec::Argument& argument) {

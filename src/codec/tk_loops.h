@@ -55,9 +55,7 @@ uint32_t TkChooseStep(const uint32_t* bits, size_t k, tk::Value value) {
     largest = largest < magnitude ? magnitude : largest;
     finite = finite < or_zero ? or_zero : finite;
   }
-  const int32_t levels = tk::LargestCode(value);
-  if (largest < tk::kGuardBits) return tk::StepOf(largest, levels);
-  return tk::StepOf(finite, levels - 1) | tk::kGuarded;
+  return tk::StoredStep(largest, finite, value);
 }
 
 void TkPackNibbles(const int8_t* __restrict codes, size_t k, uint8_t* __restrict bytes) {
@@ -67,7 +65,7 @@ void TkPackNibbles(const int8_t* __restrict codes, size_t k, uint8_t* __restrict
 }
 
 void TkPackCodes(const uint32_t* bits, size_t k, tk::Value value, uint32_t step, uint8_t* bytes) {
-  const float inverse = 1.0f / tk::Step(step & ~tk::kGuarded);
+  const float inverse = 1.0f / tk::Step(step);
   const int32_t largest = tk::LargestCode(value);
   int8_t codes[tk::kChunk + 1];
   if ((step & tk::kGuarded) != 0) {
@@ -95,7 +93,7 @@ void TkUnpackCodes(const uint8_t* bytes, size_t k, tk::Value value, uint32_t ste
   } else {
     memcpy(codes, bytes, k);
   }
-  const float factor = tk::Step(step & ~tk::kGuarded);
+  const float factor = tk::Step(step);
   const int32_t largest = tk::LargestCode(value);
   if ((step & tk::kGuarded) != 0) {
     for (size_t j = 0; j < k; ++j) values[j] = tk::GuardedValue(codes[j], factor, largest);

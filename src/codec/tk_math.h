@@ -43,6 +43,19 @@ TW_HOST_DEVICE constexpr size_t ChunkBytes(size_t k, Value value) {
   return (HeadBytes(value) + IndexBytes(k) + ValueBytes(k, value) + 15) / 16 * 16;
 }
 
+// What all elements of a chunk take with the codec that a kind of value is named after; and the
+// most that are kept, which take less.
+TW_HOST_DEVICE constexpr size_t DenseBytes(Value value) {
+  if (value == Value::kQ4) return q::ChunkBytes<q::Q4>(kChunk);
+  if (value == Value::kQ8) return q::ChunkBytes<q::Q8>(kChunk);
+  return kChunk * BitsOf(value) / 8;
+}
+TW_HOST_DEVICE constexpr size_t MostKept(Value value) {
+  size_t k = kChunk;
+  while (ChunkBytes(k, value) >= DenseBytes(value)) --k;
+  return k;
+}
+
 TW_HOST_DEVICE constexpr uint32_t KeyOfBits(uint32_t bits) {
   const uint32_t magnitude = bits & 0x7fffffffu;
   return magnitude > kNanKey ? kNanKey : magnitude;
@@ -67,7 +80,18 @@ TW_HOST_DEVICE constexpr uint32_t StepOf(uint32_t magnitude_bits, int32_t levels
   const uint32_t rounded = (BitCast<uint32_t>(step) + 0xffffu) >> 16;
   return rounded < kMinStep ? kMinStep : rounded;
 }
-TW_HOST_DEVICE constexpr float Step(uint32_t step) { return BitCast<float>(step << 16); }
+// The step as stored, given the largest magnitude that is kept and the largest finite one.
+TW_HOST_DEVICE constexpr uint32_t StoredStep(uint32_t largest, uint32_t finite, Value value) {
+  const int32_t levels = LargestCode(value);
+  if (largest < kGuardBits) return StepOf(largest, levels);
+  return StepOf(finite, levels - 1) | kGuarded;
+}
+TW_HOST_DEVICE constexpr bool IsStored(uint32_t step) {
+  return (step & ~kGuarded) >= kMinStep && (step & ~kGuarded) <= kMaxStep;
+}
+TW_HOST_DEVICE constexpr float Step(uint32_t stored) {
+  return BitCast<float>((stored & ~kGuarded) << 16);
+}
 
 // round(x / step), ties to even; within +-levels, since the step was rounded up.
 TW_HOST_DEVICE constexpr int32_t Code(float x, float inverse_step) {
