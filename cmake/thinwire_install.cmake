@@ -9,6 +9,9 @@ install(DIRECTORY include/thinwire include/nccl_compat DESTINATION ${CMAKE_INSTA
 if(TARGET thinwire_mpi)  # found beside libthinwire at run time
   install(TARGETS thinwire_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
+if(TARGET thinwire_cuda)
+  install(TARGETS thinwire_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 foreach(program thinwire-perf thinwire-plan thinwire-lab)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 message(STATUS "Thinwire ${PROJECT_VERSION}: UCX ${THINWIRE_HAVE_UCX}, MPI ${THINWIRE_HAVE_MPI}, "
-               "CUDA toolkit ${THINWIRE_HAVE_CUDA} (kernels are not part of this version)")
+               "CUDA ${THINWIRE_HAVE_CUDA}")

@@ -2,8 +2,8 @@
  *
  * The NCCL-shaped API of Thinwire: declarations of our own writing, compatible in names, values and
  * calling convention with NCCL's. Programs compiled against this header or NCCL's own run on
- * libnccl.so.2 of this project. docs/nccl-compat.md says what works; buffers are host memory and
- * streams are ignored in this version.
+ * libnccl.so.2 of this project. docs/nccl-compat.md says what works. Buffers are device memory, in
+ * the order of streams, or host memory, for calls that return when they are done.
  *
  * Results are exact unless THINWIRE_POLICY names a codec. The functions of thinwire/thinwire.h take
  * an ncclComm_t too (it is a thinwireComm_t), e.g. for statistics.

@@ -26,6 +26,7 @@ struct Settings {
   double connect_timeout_seconds = 60;
   bool measure_error = false;
   std::string device = "host";
+  std::string sites;
 
   thinwireConfig_t config() const {
     thinwireConfig_t config = THINWIRE_CONFIG_INITIALIZER;
@@ -38,6 +39,7 @@ struct Settings {
     config.connectTimeoutSeconds = connect_timeout_seconds;
     config.measureError = measure_error ? 1 : 0;
     config.device = device.c_str();
+    config.sites = sites.c_str();
     return config;
   }
 };
