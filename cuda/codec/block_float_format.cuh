@@ -63,8 +63,6 @@ struct BlockFloatFormat {
         y.quads[quad][i] = nan ? BitCast<float>(block_float::kNanBits) : value;
       }
     }
-    // What was read past the last element stands in shared memory too, and means nothing.
-    ClearFrom(size, y);
     return known;
   }
 

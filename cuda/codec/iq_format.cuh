@@ -123,8 +123,7 @@ struct IqFormat {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const float value = iq::Value(codes[i], offset, step);
-        const float element = special ? iq::Step(iq::kSpecialStep) : value;
-        y.quads[q][i] = first + i < size ? element : 0.0f;
+        y.quads[q][i] = special ? iq::Step(iq::kSpecialStep) : value;
       }
     }
     return true;

@@ -36,13 +36,16 @@ __device__ inline void EncodeChunk(const EncoderArguments& to, size_t chunk, int
   const size_t begin = chunk * kChunk;
   const bool residual = to.state.kind == Feedback::kResidual;
   const bool kept = kState && to.state.kind != Feedback::kNone && to.state.before != nullptr;
-  Tile before;
+  // What the next state is made of: the reference before, or what a residual is left of. One tile
+  // for both, since registers are few.
+  Tile basis;
   if (kept) {
-    LoadTile(to.state.before, to.state.dtype, begin, size, before);
-    ForEach(x, before, [=](float element, float state) {
+    LoadTile(to.state.before, to.state.dtype, begin, size, basis);
+    ForEach(x, basis, [=](float element, float state) {
       return residual ? state::WithResidual(element, state) : state::Difference(element, state);
     });
   }
+  if (kState && residual) basis = x;
   Tile y;
   if constexpr (Codec::kElements) {
     StoreTile(x, to.dtype, begin, size, to.target);
@@ -59,9 +62,9 @@ __device__ inline void EncodeChunk(const EncoderArguments& to, size_t chunk, int
     Codec::Decode(size, context, shared, y);
   }
   if (residual) {
-    ForEach(y, x, [](float came, float sent) { return state::Residual(sent, came); });
+    ForEach(y, basis, [](float came, float sent) { return state::Residual(sent, came); });
   } else if (kept) {
-    ForEach(y, before, [](float came, float state) { return state::Advanced(state, came); });
+    ForEach(y, basis, [](float came, float state) { return state::Advanced(state, came); });
   }
   StoreTile(y, to.state.dtype, begin, size, to.state.after);
 }
@@ -82,9 +85,13 @@ __device__ inline bool ReadTerm(const ChunkContext& context, const TermArguments
                                 Next next, typename Codec::Shared& shared, Tile& y) {
   if (term.coded) Codec::Deposit(bytes, size, context, shared);
   next();
-  if (term.coded) return Codec::Decode(size, context, shared, y);
-  LoadTile(term.bytes, term.dtype, chunk * kChunk, size, y);
-  return true;
+  if (!term.coded) {
+    LoadTile(term.bytes, term.dtype, chunk * kChunk, size, y);
+    return true;
+  }
+  const bool good = Codec::Decode(size, context, shared, y);
+  ClearFrom(size, y);
+  return good;
 }
 
 // What came advances the reference, which stands for the elements from then on.

@@ -8,7 +8,8 @@
 //   struct Room                               more shared memory it needs
 //   ChunkBytes(shape, size)                   of a chunk of `size` elements
 //   Encode(x, size, context, chunk, room)     x, zeros from `size` on, to `chunk`
-//   Decode(size, context, chunk, room, y)     back; false: no encoder wrote this
+//   Decode(size, context, chunk, room, y)     back, anything from `size` on; false: no encoder
+//                                             wrote this
 //
 // All threads of the block call together. On entry shared memory may be read and written as
 // needed: what was written before can be seen, and nobody reads what stood there before but the
@@ -57,15 +58,11 @@ struct Staged {
     return chunk * static_cast<size_t>(Format::ChunkBytes(context.shape, kChunk));
   }
 
-  // x to the chunk at `target`. After it, Reread gives what a decoder will.
+  // x to the chunk at `target`. After it, Decode gives what a decoder will.
   __device__ static inline void Encode(const Tile& x, int size, const ChunkContext& context,
                                        uint8_t* target, Shared& shared) {
     Format::Encode(x, size, context, shared.chunk, shared.room);
     CopyOut(shared.chunk, Format::ChunkBytes(context.shape, size), target);
-  }
-  __device__ static inline void Reread(const Tile& /*x*/, int size, const ChunkContext& context,
-                                       Shared& shared, Tile& y) {
-    Format::Decode(size, context, shared.chunk, shared.room, y);
   }
 
   // A chunk comes in three steps: on its way to registers, in shared memory, decoded. The next one
@@ -79,7 +76,7 @@ struct Staged {
     bytes.Deposit(Format::ChunkBytes(context.shape, size), shared.chunk);
     __syncthreads();
   }
-  // False: no encoder wrote this.
+  // Anything may follow the elements. False: no encoder wrote this.
   __device__ static inline bool Decode(int size, const ChunkContext& context, Shared& shared,
                                        Tile& y) {
     return Format::Decode(size, context, shared.chunk, shared.room, y);
