@@ -44,7 +44,8 @@ class PerfDeviceTest(unittest.TestCase):
         for operation in ["all_reduce", "reduce_scatter", "reduce"]:
             with self.subTest(operation=operation):
                 rows = self.rows_of(operation, "-d", "half", "-o", "all")
-                self.assertEqual({row["redop"] for row in rows}, {"sum", "prod", "max", "min", "avg"})
+                expected = {"sum", "prod", "max", "min", "avg"}
+                self.assertEqual({row["redop"] for row in rows}, expected)
 
     def test_q8_keeps_its_bound(self):
         for operation in OPERATIONS[:-1]:
@@ -59,7 +60,8 @@ class PerfDeviceTest(unittest.TestCase):
 
     @unittest.skipIf(os.environ["THINWIRE_HAVE_CUDA"] == "ON", "built with CUDA")
     def test_a_build_without_cuda_says_so(self):
-        status, _, output = program.perf("all_reduce", "--device", "cuda", "--transport", "loopback")
+        status, _, output = program.perf("all_reduce", "--device", "cuda", "--transport",
+                                         "loopback")
         self.assertEqual(status, 1)
         self.assertIn("built without CUDA", output)
 
