@@ -13,34 +13,62 @@ namespace {
 
 constexpr std::byte kUntouched{0xa5};
 
-// The memory of one row: two buffers, or one that holds both input and output.
+class Tensor {
+ public:
+  Tensor(TensorMemory* memory, size_t bytes)
+      : memory_(memory), data_(memory->Allocate(bytes)), bytes_(bytes) {}
+  ~Tensor() { memory_->Free(data_); }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+
+  std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  TensorMemory* const memory_;
+  std::byte* const data_;
+  const size_t bytes_;
+};
+
+// The memory of one row: two tensors, or one that holds both input and output.
 class Buffers {
  public:
-  Buffers(const Workload& work, bool in_place) : work_(work), in_place_(in_place) {
-    const size_t size = work.type->bytes;
-    const size_t send = work.send_elements() * size;
-    const size_t recv = work.recv_elements() * size;
-    first_.resize(in_place ? std::max(send, recv) : send, kUntouched);
-    if (!in_place) second_.resize(recv, kUntouched);
-  }
-  std::byte* send() {
-    return first_.data() + (in_place_ ? work_.send_offset() * work_.type->bytes : 0);
-  }
-  std::byte* recv() {
+  Buffers(TensorMemory* memory, const Workload& work, bool in_place)
+      : work_(work),
+        memory_(memory),
+        in_place_(in_place),
+        host_(std::max(send_bytes(), recv_bytes())),
+        first_(memory, in_place ? host_.size() : send_bytes()),
+        second_(memory, in_place ? 0 : recv_bytes()) {}
+
+  std::byte* send() const { return first_.data() + send_offset(); }
+  std::byte* recv() const {
     return in_place_ ? first_.data() + work_.recv_offset() * work_.type->bytes : second_.data();
   }
   // Input of `values`; nothing of an earlier output is left.
   void Fill(const Pattern& input) {
-    std::fill(second_.begin(), second_.end(), kUntouched);
-    if (in_place_) std::fill(first_.begin(), first_.end(), kUntouched);
-    input.Write(*work_.type, 0, work_.send_elements(), send());
+    std::fill(host_.begin(), host_.end(), kUntouched);
+    memory_->Copy(host_.data(), second_.data(), second_.bytes());
+    input.Write(*work_.type, 0, work_.send_elements(), host_.data() + send_offset());
+    memory_->Copy(host_.data(), first_.data(), first_.bytes());
+  }
+  // The output, in host memory.
+  const std::byte* Result() {
+    memory_->Copy(recv(), host_.data(), recv_bytes());
+    return host_.data();
   }
 
  private:
+  size_t send_bytes() const { return work_.send_elements() * work_.type->bytes; }
+  size_t recv_bytes() const { return work_.recv_elements() * work_.type->bytes; }
+  size_t send_offset() const { return in_place_ ? work_.send_offset() * work_.type->bytes : 0; }
+
   const Workload& work_;
-  bool in_place_;
-  std::vector<std::byte> first_;
-  std::vector<std::byte> second_;
+  TensorMemory* const memory_;
+  const bool in_place_;
+  std::vector<std::byte> host_;  // what is carried to the tensors, and back
+  const Tensor first_;
+  const Tensor second_;
 };
 
 // FNV-1a, eight bytes at a time.
@@ -94,13 +122,14 @@ void CheckResult(const Rank& rank, const Workload& work, Buffers* buffers, Figur
   const CodecBound bound = CodecBound::Of(figures->codec);
   const Values values = bound.exact() ? Values::kExact : Values::kReal;
   buffers->Fill(work.Input(values));
-  Check(work.Call(buffers->send(), buffers->recv(), rank.comm()), rank.comm());
+  Check(work.Call(buffers->send(), buffers->recv(), rank), rank.comm());
+  rank.Finish();
+  const std::byte* const recv = buffers->Result();
   const double tolerance = ErrorTolerance(bound, *work.operation, figures->algorithm, *work.type,
                                           work.op, work.ranks, kLargestReal);
-  Finding mine = bound.exact() ? CompareExactly(work, buffers->recv())
-                               : CompareWithin(work, tolerance, buffers->recv());
+  Finding mine = bound.exact() ? CompareExactly(work, recv) : CompareWithin(work, tolerance, recv);
   if (work.operation->same_bits) {
-    mine.hash = Hash(buffers->recv(), work.recv_elements() * work.type->bytes);
+    mine.hash = Hash(recv, work.recv_elements() * work.type->bytes);
   }
   Finding sum;
   const std::vector<Finding> findings = rank.Gather(mine);
@@ -136,11 +165,14 @@ void AddStatistics(const Rank& rank, const Workload& work, Figures* figures) {
   figures->algorithm = statistics.algorithm;
 }
 
+// Of nanoseconds that are sorted.
+double MedianMicroseconds(const std::vector<int64_t>& sorted) {
+  return static_cast<double>(sorted[sorted.size() / 2] + sorted[(sorted.size() - 1) / 2]) / 2e3;
+}
+
 void AddTimes(std::vector<int64_t> durations, const Workload& work, Figures* figures) {
   std::sort(durations.begin(), durations.end());
-  const size_t middle = durations.size() / 2;
-  const int64_t other = durations[(durations.size() - 1) / 2];
-  figures->microseconds = static_cast<double>(durations[middle] + other) / 2e3;
+  figures->microseconds = MedianMicroseconds(durations);
   figures->microseconds_min = static_cast<double>(durations.front()) / 1e3;
   figures->microseconds_max = static_cast<double>(durations.back()) / 1e3;
   if (figures->microseconds <= 0) return;
@@ -148,28 +180,41 @@ void AddTimes(std::vector<int64_t> durations, const Workload& work, Figures* fig
   figures->bus_bandwidth = figures->algorithm_bandwidth * work.bus_factor();
 }
 
+void AddIssueTimes(const Rank& rank, const std::vector<int64_t>& mine, Figures* figures) {
+  std::vector<int64_t> all = rank.GatherAll(mine);
+  std::sort(all.begin(), all.end());
+  figures->issue_microseconds = MedianMicroseconds(all);
+}
+
 }  // namespace
 
 Figures Measure(const Rank& rank, StartLine* start, const Workload& work, bool in_place,
                 const MeasurementOptions& options, const ProgressCallback& progress) {
-  Buffers buffers(work, in_place);
+  Buffers buffers(rank.memory(), work, in_place);
   const Pattern input = work.Input(Values::kReal);
   buffers.Fill(input);
   const int total = options.warmups + options.iterations;
   std::vector<StartLine::Interval> intervals;
+  std::vector<int64_t> issue_times;
   for (int i = 0; i < total; ++i) {
     // What a reduction left in place would grow from call to call.
     if (in_place && i > 0) buffers.Fill(input);
     if (i == options.warmups) Check(thinwireCommResetStatistics(rank.comm()), rank.comm());
     start->Wait();
     const int64_t begin = StartLine::Now();
-    Check(work.Call(buffers.send(), buffers.recv(), rank.comm()), rank.comm());
-    if (i >= options.warmups) intervals.push_back({begin, StartLine::Now()});
+    Check(work.Call(buffers.send(), buffers.recv(), rank), rank.comm());
+    const int64_t issued = StartLine::Now();
+    rank.Finish();
+    if (i >= options.warmups) {
+      intervals.push_back({begin, StartLine::Now()});
+      issue_times.push_back(issued - begin);
+    }
     progress(i + 1, total);
   }
   Figures figures;
   AddStatistics(rank, work, &figures);
   AddTimes(start->Durations(intervals), work, &figures);
+  if (rank.memory()->stream() != nullptr) AddIssueTimes(rank, issue_times, &figures);
   if (options.check) CheckResult(rank, work, &buffers, &figures);
   return figures;
 }

@@ -21,6 +21,8 @@ struct Figures {
   double microseconds = 0;  // median, shortest and longest of the iterations
   double microseconds_min = 0;
   double microseconds_max = 0;
+  // Of calls on a stream, which return at once: the median of how long that took, over all ranks.
+  std::optional<double> issue_microseconds;
   double algorithm_bandwidth = 0;  // GB/s
   double bus_bandwidth = 0;
   uint64_t wire_bytes = 0;  // a call, of the rank that sent most

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -38,6 +39,7 @@ thinwireConfig_t ConfigOf(const PerfOptions& options) {
   config.link = text(options.link);
   config.shape = text(options.shape);
   config.timeoutSeconds = options.timeout_seconds;
+  config.device = options.device.c_str();
   return config;
 }
 
@@ -80,15 +82,17 @@ uint64_t RunRank(const Rank& rank, const PerfOptions& options) {
 
 uint64_t RunThreads(const PerfOptions& options) {
   const thinwireConfig_t config = ConfigOf(options);
+  std::vector<std::unique_ptr<TensorMemory>> memories;
+  for (int i = 0; i < options.ranks; ++i) memories.push_back(MakeTensorMemory(options.device));
   std::vector<thinwireComm_t> comms(static_cast<size_t>(options.ranks));
   Check(thinwireCommInitAll(comms.data(), options.ranks, &config), nullptr);
   std::mutex mutex;
   std::string failure;  // the first: the others only follow from it
   uint64_t wrong = 0;
   std::vector<std::thread> threads;
-  for (thinwireComm_t comm : comms) {
-    threads.emplace_back([&, comm] {
-      Rank rank(comm);
+  for (size_t i = 0; i < comms.size(); ++i) {
+    threads.emplace_back([&, i] {
+      Rank rank(comms[i], std::move(memories[i]));
       try {
         const uint64_t found = RunRank(rank, options);
         const std::lock_guard lock(mutex);
@@ -109,9 +113,10 @@ uint64_t RunThreads(const PerfOptions& options) {
 
 uint64_t RunProcess(const PerfOptions& options) {
   const thinwireConfig_t config = ConfigOf(options);
+  std::unique_ptr<TensorMemory> memory = MakeTensorMemory(options.device);
   thinwireComm_t comm = nullptr;
   Check(thinwireCommInitFromEnvironment(&comm, &config), nullptr);
-  Rank rank(comm);
+  Rank rank(comm, std::move(memory));
   try {
     return RunRank(rank, options);
   } catch (...) {

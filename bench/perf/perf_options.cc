@@ -97,6 +97,10 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
   app->add_option("--algo", texts->algorithm, "auto, sra, one-shot or ring")->capture_default_str();
   app->add_option("--policy", options->policy, "a policy instead of --codec and --algo");
   app->add_option("--transport", options->transport, "ucx, loopback or auto");
+  app->add_option("--device", options->device,
+                  "where tensors stand: host, or cuda (calls go on a stream)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"host", "cuda"}));
   app->add_option("--ranks", options->ranks,
                   "so many ranks as threads of this process [as mpirun or torchrun started it]")
       ->check(CLI::Range(1, 256));
@@ -137,7 +141,9 @@ std::optional<PerfOptions> ParsePerfOptions(int argc, char** argv) {
   CLI::App app("Measures and checks Thinwire's operations.", "thinwire-perf");
   app.footer(
       "Times are medians of single calls over all ranks; wire is what the busiest rank sends in a\n"
-      "call; codec and algorithm are what really ran. Examples:\n"
+      "call; codec and algorithm are what really ran; issue is how long a call on a stream takes "
+      "to\n"
+      "return, which is before it is done. Examples:\n"
       "  thinwire-perf all_reduce --ranks 4 --codec q8 --delay 20ms --rate 500mbit\n"
       "  mpirun -n 4 thinwire-perf all_gather -b 1M -e 1M -d all");
   AddFlags(&app, &texts, &options);

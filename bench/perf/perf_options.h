@@ -27,6 +27,7 @@ struct PerfOptions {
   MeasurementOptions measurement;
   int ranks = 0;  // threads of this process; 0: the job this process was started in
   std::string json_path;
+  std::string device = "host";  // where tensors stand: host or cuda
 
   // Settings of the communicator; empty: the environment's.
   std::string policy;

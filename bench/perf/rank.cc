@@ -9,9 +9,17 @@ void Check(thinwireResult_t result, thinwireComm_t comm) {
   throw PerfError(text.empty() ? thinwireGetErrorString(result) : text);
 }
 
-Rank::Rank(thinwireComm_t comm) : comm_(comm) {
+Rank::Rank(thinwireComm_t comm, std::unique_ptr<TensorMemory> memory)
+    : memory_(std::move(memory)), comm_(comm) {
   Check(thinwireCommUserRank(comm_, &rank_), comm_);
   Check(thinwireCommCount(comm_, &ranks_), comm_);
+}
+
+void Rank::Finish() const {
+  memory_->Synchronize();
+  thinwireResult_t error = thinwireSuccess;
+  Check(thinwireCommGetAsyncError(comm_, &error), comm_);
+  Check(error, comm_);
 }
 
 void Rank::GatherBytes(const void* mine, size_t bytes, void* all) const {

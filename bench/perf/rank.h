@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One rank's communicator, and failures as exceptions of this program.
+// One rank's communicator and memory, and failures as exceptions of this program.
 
 #ifndef THINWIRE_BENCH_PERF_RANK_H_
 #define THINWIRE_BENCH_PERF_RANK_H_
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "tensor_memory.h"
 #include "thinwire/thinwire.h"
 
 namespace thinwire::perf {
@@ -25,7 +27,7 @@ void Check(thinwireResult_t result, thinwireComm_t comm);
 // Owns a communicator.
 class Rank {
  public:
-  explicit Rank(thinwireComm_t comm);
+  Rank(thinwireComm_t comm, std::unique_ptr<TensorMemory> memory);
   ~Rank() { thinwireCommDestroy(comm_); }
   Rank(const Rank&) = delete;
   Rank& operator=(const Rank&) = delete;
@@ -34,8 +36,12 @@ class Rank {
   void Abort() { thinwireCommAbort(std::exchange(comm_, nullptr)); }
 
   thinwireComm_t comm() const { return comm_; }
+  TensorMemory* memory() const { return memory_.get(); }
   int rank() const { return rank_; }
   int ranks() const { return ranks_; }
+
+  // Waits for the calls so far, which are on the memory's stream.
+  void Finish() const;
 
   // Everyone's `mine`, by rank.
   template <typename T>
@@ -57,6 +63,7 @@ class Rank {
  private:
   void GatherBytes(const void* mine, size_t bytes, void* all) const;
 
+  const std::unique_ptr<TensorMemory> memory_;
   thinwireComm_t comm_;
   int rank_ = 0;
   int ranks_ = 1;

@@ -26,23 +26,32 @@ std::string TimeColumns(const std::optional<Figures>& figures) {
                      OrNotChecked(figures->wrong, "{}"));
 }
 
+// Nothing where calls return when they are done.
+std::string IssueColumn(const Figures& figures) {
+  if (!figures.issue_microseconds) return "";
+  return fmt::format(" {:>8.1f}", *figures.issue_microseconds);
+}
+
 }  // namespace
 
 void Report::Begin(int ranks) {
-  fmt::print("# thinwire-perf {}: {} ranks, transport {}, policy '{}'{}\n",
+  fmt::print("# thinwire-perf {}: {} ranks, transport {}, device {}, policy '{}'{}\n",
              options_.operation->name, ranks,
-             options_.transport.empty() ? "auto" : options_.transport, options_.policy,
-             options_.shape.empty() ? "" : ", emulated " + options_.shape);
+             options_.transport.empty() ? "auto" : options_.transport, options_.device,
+             options_.policy, options_.shape.empty() ? "" : ", emulated " + options_.shape);
   fmt::print("#{:49}{:^36}{:^34}\n", "", "out-of-place", "in-place");
   fmt::print("#{:>11} {:>11} {:>9} {:>6} {:>5} ", "size", "count", "type", "redop", "root");
   for (int i = 0; i < 2; ++i) {
     fmt::print("{:>12} {:>7} {:>7} {:>6}", "time", "algbw", "busbw", "#wrong");
   }
+  const bool on_stream = options_.device != "host";
+  fmt::print("{}", on_stream ? fmt::format(" {:>8}", "issue") : "");
   fmt::print(" {:>11} {:>6} {:>9} {:>6} {}\n", "wire", "ratio", "error", "codec", "algorithm");
   fmt::print("#{:>11} {:>11} {:>9} {:>6} {:>5} ", "(B)", "(elements)", "", "", "");
   for (int i = 0; i < 2; ++i) {
     fmt::print("{:>12} {:>7} {:>7} {:>6}", "(us)", "(GB/s)", "(GB/s)", "");
   }
+  fmt::print("{}", on_stream ? fmt::format(" {:>8}", "(us)") : "");
   fmt::print(" {:>11}\n", "(B/rank)");
   std::fflush(stdout);
   row_began_ = Clock::now();
@@ -51,13 +60,13 @@ void Report::Begin(int ranks) {
 void Report::Add(const Workload& work, const Reduction& reduction, const Figures& out_of_place,
                  const std::optional<Figures>& in_place) {
   ClearProgress();
-  fmt::print("{:>12} {:>11} {:>9} {:>6} {:>5}  {} {} {:>11} {:>6.2f} {:>9} {:>6} {}\n",
+  fmt::print("{:>12} {:>11} {:>9} {:>6} {:>5}  {} {}{} {:>11} {:>6.2f} {:>9} {:>6} {}\n",
              work.bytes(), work.count, work.type->name,
              work.operation->reduces ? reduction.name : "none",
              work.operation->has_root ? work.root : -1, TimeColumns(out_of_place),
-             TimeColumns(in_place), out_of_place.wire_bytes, out_of_place.ratio,
-             OrNotChecked(out_of_place.relative_error, "{:.2e}"), out_of_place.codec,
-             out_of_place.algorithm);
+             TimeColumns(in_place), IssueColumn(out_of_place), out_of_place.wire_bytes,
+             out_of_place.ratio, OrNotChecked(out_of_place.relative_error, "{:.2e}"),
+             out_of_place.codec, out_of_place.algorithm);
   std::fflush(stdout);
   AddJson(work, reduction, out_of_place, false);
   if (in_place) AddJson(work, reduction, *in_place, true);
@@ -76,18 +85,20 @@ void Report::AddJson(const Workload& work, const Reduction& reduction, const Fig
                         {"codec", figures.codec},
                         {"algo", figures.algorithm},
                         {"transport", options_.transport.empty() ? "auto" : options_.transport},
-                        {"device", "host"},
+                        {"device", options_.device},
                         {"ranks", work.ranks},
                         {"iterations", options_.measurement.iterations},
                         {"time_us", figures.microseconds},
                         {"time_us_min", figures.microseconds_min},
                         {"time_us_max", figures.microseconds_max},
+                        {"issue_us", nullptr},
                         {"algbw", figures.algorithm_bandwidth},
                         {"busbw", figures.bus_bandwidth},
                         {"wire_bytes", figures.wire_bytes},
                         {"ratio", figures.ratio},
                         {"rel_error", nullptr},
                         {"wrong", nullptr}};
+  if (figures.issue_microseconds) row["issue_us"] = *figures.issue_microseconds;
   if (figures.relative_error) row["rel_error"] = *figures.relative_error;
   if (figures.wrong) row["wrong"] = *figures.wrong;
   rows_.push_back(std::move(row));

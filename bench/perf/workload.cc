@@ -24,14 +24,14 @@ constexpr Operation kOperations[] = {
 
 // Everyone sends to the next rank and receives from the one before.
 thinwireResult_t SendReceive(const Workload& work, const void* send, void* recv,
-                             thinwireComm_t comm) {
+                             thinwireComm_t comm, const thinwireCallOptions_t* options) {
   const int next = (work.rank + 1) % work.ranks;
   const int previous = (work.rank + work.ranks - 1) % work.ranks;
   thinwireResult_t result = thinwireGroupStart();
   if (result != thinwireSuccess) return result;
-  result = thinwireSend(send, work.count, work.type->dtype, next, comm, nullptr);
+  result = thinwireSend(send, work.count, work.type->dtype, next, comm, options);
   if (result == thinwireSuccess) {
-    result = thinwireRecv(recv, work.count, work.type->dtype, previous, comm, nullptr);
+    result = thinwireRecv(recv, work.count, work.type->dtype, previous, comm, options);
   }
   const thinwireResult_t ended = thinwireGroupEnd();
   return result == thinwireSuccess ? ended : result;
@@ -86,23 +86,26 @@ std::vector<Workload::Part> Workload::Expected(Values values) const {
   return {};
 }
 
-thinwireResult_t Workload::Call(const void* send, void* recv, thinwireComm_t comm) const {
+thinwireResult_t Workload::Call(const void* send, void* recv, const perf::Rank& on) const {
+  const thinwireComm_t comm = on.comm();
+  thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
+  options.stream = on.memory()->stream();
   const thinwireDataType_t dtype = type->dtype;
   switch (operation->id) {
     case OperationId::kAllReduce:
-      return thinwireAllReduce(send, recv, count, dtype, op, comm, nullptr);
+      return thinwireAllReduce(send, recv, count, dtype, op, comm, &options);
     case OperationId::kReduceScatter:
-      return thinwireReduceScatter(send, recv, count, dtype, op, comm, nullptr);
+      return thinwireReduceScatter(send, recv, count, dtype, op, comm, &options);
     case OperationId::kAllGather:
-      return thinwireAllGather(send, recv, count, dtype, comm, nullptr);
+      return thinwireAllGather(send, recv, count, dtype, comm, &options);
     case OperationId::kBroadcast:
-      return thinwireBroadcast(send, recv, count, dtype, root, comm, nullptr);
+      return thinwireBroadcast(send, recv, count, dtype, root, comm, &options);
     case OperationId::kReduce:
-      return thinwireReduce(send, recv, count, dtype, op, root, comm, nullptr);
+      return thinwireReduce(send, recv, count, dtype, op, root, comm, &options);
     case OperationId::kSendReceive:
-      return SendReceive(*this, send, recv, comm);
+      return SendReceive(*this, send, recv, comm, &options);
     case OperationId::kBarrier:
-      return thinwireBarrier(comm, nullptr);
+      return thinwireBarrier(comm, &options);
   }
   return thinwireInvalidArgument;
 }

@@ -13,6 +13,7 @@
 
 #include "element_type.h"
 #include "pattern.h"
+#include "rank.h"
 
 namespace thinwire::perf {
 
@@ -71,7 +72,8 @@ struct Workload {
   // What this rank sends.
   Pattern Input(Values values) const { return Input(values, rank); }
 
-  thinwireResult_t Call(const void* send, void* recv, thinwireComm_t comm) const;
+  // On the stream of the rank's memory.
+  thinwireResult_t Call(const void* send, void* recv, const perf::Rank& on) const;
 
  private:
   size_t Rank() const { return static_cast<size_t>(rank); }

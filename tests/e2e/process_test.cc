@@ -1,94 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ranks as processes, over the default transport: deaths and departures that threads can't play.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <memory>
-#include <string>
-#include <utility>
 #include <vector>
+
+#include "support/rank_process.h"
 
 namespace thinwire {
 namespace {
 
 using testing::HasSubstr;
 
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
-// A rank's process and what it prints.
-class RankProcess {
- public:
-  RankProcess(const char* what, int rank, int ranks, int port) {
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    process_ = fork();
-    if (process_ == 0) {
-      dup2(ends[1], STDOUT_FILENO);
-      close(ends[0]);
-      setenv("RANK", std::to_string(rank).c_str(), 1);
-      setenv("WORLD_SIZE", std::to_string(ranks).c_str(), 1);
-      setenv("MASTER_ADDR", "127.0.0.1", 1);
-      setenv("MASTER_PORT", std::to_string(port).c_str(), 1);
-      execl(THINWIRE_RANK_PROGRAM, THINWIRE_RANK_PROGRAM, what, nullptr);
-      _exit(127);
-    }
-    close(ends[1]);
-    output_ = ends[0];
-  }
-  ~RankProcess() {
-    if (process_ > 0) kill(process_, SIGKILL);
-    if (process_ > 0) Wait();
-    close(output_);
-  }
-  RankProcess(const RankProcess&) = delete;
-  RankProcess& operator=(const RankProcess&) = delete;
-
-  void Kill() { kill(process_, SIGKILL); }
-
-  // The next line it prints; empty at its end.
-  std::string Line() {
-    std::string line;
-    char c = 0;
-    while (read(output_, &c, 1) == 1 && c != '\n') line += c;
-    return line;
-  }
-  // Exit status, or minus the signal that ended it.
-  int Wait() {
-    int status = 0;
-    waitpid(std::exchange(process_, -1), &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-
- private:
-  pid_t process_ = -1;
-  int output_ = -1;
-};
-
 using Ranks = std::vector<std::unique_ptr<RankProcess>>;
 Ranks StartRanks(const std::vector<const char*>& what) {
-  const int port = FreePort();
+  const int port = PortForRanks();
   Ranks ranks;
   for (size_t rank = 0; rank < what.size(); ++rank) {
-    ranks.push_back(std::make_unique<RankProcess>(what[rank], static_cast<int>(rank),
-                                                  static_cast<int>(what.size()), port));
+    ranks.push_back(
+        std::make_unique<RankProcess>(RankProcess::Command{THINWIRE_RANK_PROGRAM, what[rank]},
+                                      static_cast<int>(rank), static_cast<int>(what.size()), port));
   }
   return ranks;
 }

@@ -5,12 +5,14 @@ import json
 import os
 import pathlib
 import random
+import re
 import socket
 import subprocess
 import tempfile
 import unittest
 
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
+EMULATED = str(BUILD / "lib" / "emulated")  # a CUDA device on the CPU
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 HAVE_UCX = os.environ["THINWIRE_HAVE_UCX"] == "ON"
 NEEDS_UCX = unittest.skipUnless(HAVE_UCX, "built without UCX")
@@ -100,6 +102,35 @@ class NcclProgramTest(unittest.TestCase):
             commands = [(self.PROGRAM, rank, 3, f"{folder}/id") for rank in range(3)]
             outputs = run_ranks(commands, [{}] * 3)
         self.assertEqual(outputs, [f"rank {rank} of 3: right\n" for rank in range(3)])
+
+
+@NEEDS_UCX
+class CudaAllReduceTest(unittest.TestCase):
+    PROGRAM = BUILD / "tests" / "04_cuda_all_reduce_emulated"
+
+    def test_two_processes_sum_on_a_stream_with_8_bits_an_element(self):
+        outputs = run_as_torchrun(2, self.PROGRAM, 50000, THINWIRE_MODULES=EMULATED)
+        for rank, output in enumerate(outputs):
+            self.assertRegex(output, rf"^rank {rank} of 2: codec q8: sent \d+ bytes for \d+, ")
+            wire, raw = (int(number) for number in re.findall(r"(\d+) bytes for (\d+)", output)[0])
+            self.assertGreater(raw / wire, 3.5)
+
+    def test_a_library_without_cuda_is_told(self):
+        with self.assertRaisesRegex(AssertionError, "libthinwire_cuda.so"):
+            run(self.PROGRAM, 1000, THINWIRE_MODULES="/nowhere")
+
+
+@NEEDS_UCX
+class NcclUnmodifiedTest(unittest.TestCase):
+    PROGRAM = BUILD / "tests" / "05_nccl_unmodified_emulated"
+
+    def test_two_ranks_on_streams_exactly_and_compressed(self):
+        for policy in ("raw", "q8"):
+            with self.subTest(policy=policy), tempfile.TemporaryDirectory() as folder:
+                commands = [(self.PROGRAM, rank, 2, f"{folder}/id") for rank in range(2)]
+                environment = {"THINWIRE_MODULES": EMULATED, "THINWIRE_POLICY": policy}
+                outputs = run_ranks(commands, [environment] * 2)
+                self.assertEqual(outputs, [f"rank {rank} of 2: right\n" for rank in range(2)])
 
 
 class TrainTextTest(unittest.TestCase):

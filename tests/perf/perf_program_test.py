@@ -31,6 +31,7 @@ class PerfProgramTest(unittest.TestCase):
                 self.assertEqual(row["wrong"], 0)
                 self.assertEqual(row["ranks"], program.RANKS)
                 self.assertEqual(row["device"], "host")
+                self.assertIsNone(row["issue_us"])
                 self.assertLessEqual(row["time_us_min"], row["time_us"])
                 self.assertLessEqual(row["time_us"], row["time_us_max"])
                 self.assertGreater(row["time_us_min"], 0)

@@ -22,12 +22,12 @@ def run(variable, *arguments, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-def perf(*arguments, **environment):
+def perf(*arguments, variable="THINWIRE_PERF", **environment):
     """(status, rows of the JSON file, all output) of thinwire-perf with RANKS ranks."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "rows.json")
         status, out, error = run(
-            "THINWIRE_PERF", *arguments, "--ranks", str(RANKS), "--json", path, **environment
+            variable, *arguments, "--ranks", str(RANKS), "--json", path, **environment
         )
         rows = []
         if os.path.exists(path):
