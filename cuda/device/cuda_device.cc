@@ -103,11 +103,23 @@ class CudaDevice final : public Device {
   void FreeStaging(std::byte* staging) override { memory_.Give(staging); }
 
   bool Reaches(const void* memory) const override {
-    return memory == nullptr || TypeOf(memory) != cudaMemoryTypeUnregistered;
+    return AttributesOf(memory).type != cudaMemoryTypeUnregistered;
   }
   bool Owns(const void* memory) const override {
-    const cudaMemoryType type = TypeOf(memory);
+    const cudaMemoryType type = AttributesOf(memory).type;
     return type == cudaMemoryTypeDevice || type == cudaMemoryTypeManaged;
+  }
+  Status CheckTensor(const void* memory) const override {
+    const cudaPointerAttributes attributes = AttributesOf(memory);
+    if (attributes.type == cudaMemoryTypeUnregistered) {
+      return InvalidArgument(
+          "it is host memory that the device can't reach; use device memory, or cudaHostAlloc");
+    }
+    if (attributes.type == cudaMemoryTypeDevice && attributes.device != device_) {
+      return InvalidArgument("it is memory of device {}; the communicator is bound to device {}",
+                             attributes.device, device_);
+    }
+    return {};
   }
 
   Result<Ticket> Encode(const EncodePass& pass) override {
@@ -209,11 +221,11 @@ class CudaDevice final : public Device {
     std::vector<Coded> coded;
   };
 
-  static cudaMemoryType TypeOf(const void* memory) {
+  static cudaPointerAttributes AttributesOf(const void* memory) {
     cudaPointerAttributes attributes = {};
-    if (cudaPointerGetAttributes(&attributes, memory) == cudaSuccess) return attributes.type;
+    if (cudaPointerGetAttributes(&attributes, memory) == cudaSuccess) return attributes;
     (void)cudaGetLastError();
-    return cudaMemoryTypeUnregistered;
+    return {};
   }
 
   Result<Ticket> Launch(std::vector<Coded> coded,
@@ -277,6 +289,8 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
   int device = 0;
   int multiprocessors = 0;
   TW_TRY(CheckCuda(cudaGetDevice(&device), "asking for the current device"));
+  if (options.device >= 0) device = options.device % count;
+  const CurrentDevice current(device);
   TW_TRY(CheckCuda(
       cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
       "asking for the device's size"));

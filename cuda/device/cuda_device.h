@@ -17,7 +17,6 @@
 
 namespace thinwire::cuda {
 
-// The device that is current on the calling thread.
 Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options);
 
 }  // namespace thinwire::cuda

@@ -144,7 +144,8 @@ THINWIRE_API thinwireResult_t thinwireCommInitRank(thinwireComm_t* comm, int nra
                                                    const thinwireConfig_t* config);
 
 /* All `nranks` ranks of a communicator in this process: comms[nranks]. Each communicator may then
- * be used by a thread of its own, or all by one thread inside groups. */
+ * be used by a thread of its own, or all by one thread inside groups. Rank r is bound to the CUDA
+ * device r modulo how many there are. */
 THINWIRE_API thinwireResult_t thinwireCommInitAll(thinwireComm_t* comms, int nranks,
                                                   const thinwireConfig_t* config);
 

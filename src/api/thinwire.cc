@@ -208,7 +208,9 @@ thinwireResult_t thinwireCommInitAll(thinwireComm_t* comms, int nranks,
     std::vector<std::thread> threads;
     for (int rank = 0; rank < nranks; ++rank) {
       threads.emplace_back([&, rank] {
-        statuses[static_cast<size_t>(rank)] = InitRank(&comms[rank], nranks, id, rank, env);
+        Env own = env;
+        own.cuda_device = rank;
+        statuses[static_cast<size_t>(rank)] = InitRank(&comms[rank], nranks, id, rank, own);
       });
     }
     for (std::thread& thread : threads) thread.join();

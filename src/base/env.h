@@ -66,6 +66,10 @@ struct Env {
   // host: never CUDA; cuda: an error where there is none. Default auto.
   std::string device = "auto";
 
+  // No variable: the number of the CUDA device, modulo how many there are; -1: the one that is
+  // current on the thread that makes a communicator.
+  int cuda_device = -1;
+
   // THINWIRE_CUDA_WAIT: how streams wait for the network: memops (memory operations of the stream),
   // kernel (of one thread), hostfunc (host functions), or auto: the first the driver has. Default
   // auto.

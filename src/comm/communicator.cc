@@ -150,7 +150,10 @@ Status Communicator::OpenDevices() {
   if (env_.device != "host") {
     Result<std::unique_ptr<Device>> cuda = 
         MakeCudaDevice(
-        {.wait = env_.cuda_wait, .modules = env_.modules, .nccl = env_.nccl});
+        {.device = env_.cuda_device,
+         .wait = env_.cuda_wait,
+         .modules = env_.modules,
+         .nccl = env_.nccl});
     if (cuda.ok()) {
       cuda_ = std::move(cuda).value();
     } else if (env_.device == "cuda") {
@@ -284,16 +287,13 @@ Result<Device*> Communicator::DeviceOf(const Call& call) const {
                            NameOf(call.operation));
   }
   if (call.stream == nullptr && !cuda_->Owns(call.send) && !cuda_->Owns(call.recv)) return nullptr;
-  if (NeedsSend(call, rank_) && !cuda_->Reaches(call.send)) {
-    return InvalidArgument("{}: the send buffer is host memory that the device can't reach; use "
-                           "device memory, or cudaHostAlloc",
-                           NameOf(call.operation));
-  }
-  if (NeedsRecv(call, rank_) && !cuda_->Reaches(call.recv)) {
-    return InvalidArgument("{}: the receive buffer is host memory that the device can't reach; use "
-                           "device memory, or cudaHostAlloc",
-                           NameOf(call.operation));
-  }
+  const auto check = [&](const char* name, const void* memory) -> Status {
+    const Status fits = cuda_->CheckTensor(memory);
+    return fits.ok() ? fits
+                     : fits.WithContext(fmt::format("{}: the {} buffer", NameOf(call.operation), name));
+  };
+  if (call.count > 0 && NeedsSend(call, rank_)) TW_TRY(check("send", call.send));
+  if (call.count > 0 && NeedsRecv(call, rank_)) TW_TRY(check("receive", call.recv));
   return cuda_.get();
 }
 

@@ -16,8 +16,7 @@ namespace thinwire {
 inline constexpr const char* kCudaModuleFile = "libthinwire_cuda.so";
 inline constexpr const char* kCudaModuleSymbol = "thinwire_make_cuda_device";
 
-// The device that is current on the calling thread, or why there is none, in *made. Module and
-// library are of one build.
+// The device, or why there is none, in *made. Module and library are of one build.
 using MakeCudaDeviceFunction = void(const CudaOptions* options,
                                     Result<std::unique_ptr<Device>>* made);
 

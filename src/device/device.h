@@ -74,8 +74,10 @@ class Device {
 
   // ---- For callers, on any thread ----
 
-  // Whether tensors at `memory` are this device's to work on.
+  // Whether `memory` is of a device of this kind, so that calls on it are for one.
   virtual bool Owns(const void* memory) const = 0;
+  // Whether passes can work on tensors there; says why not.
+  virtual Status CheckTensor(const void* memory) const = 0;
   // Puts an operation into the order of a stream of the device; StreamGate::Hold must follow.
   // kInvalidUsage where the device has none.
   virtual Result<std::shared_ptr<StreamGate>> Enter(void* stream) = 0;
@@ -91,12 +93,12 @@ class Device {
 std::unique_ptr<Device> MakeHostDevice(int threads = 1);
 
 struct CudaOptions {
+  int device = -1;            // its number, modulo how many there are; -1: the thread's current one
   std::string wait = "auto";  // how streams wait: THINWIRE_CUDA_WAIT
   std::string modules;        // THINWIRE_MODULES
   std::string nccl;           // THINWIRE_NCCL
 };
-// The CUDA device that is current on the calling thread, by the module libthinwire_cuda.so. kCuda or
-// kSystem say why there is none.
+// A CUDA device, by the module libthinwire_cuda.so. kCuda or kSystem say why there is none.
 Result<std::unique_ptr<Device>> MakeCudaDevice(const CudaOptions& options);
 
 }  // namespace thinwire

@@ -42,6 +42,7 @@ class HostDevice final : public Device {
   void Drain() override {}
 
   bool Owns(const void*) const override { return true; }
+  Status CheckTensor(const void*) const override { return {}; }
   Result<std::shared_ptr<StreamGate>> Enter(void*) override {
     return InvalidUsage("a stream was given, but buffers are host memory");
   }

@@ -381,6 +381,35 @@ TEST(DeviceTest, RefusesMemoryThatTheDeviceDoesNotReach) {
   cudaFreeHost(pinned);
 }
 
+TEST(DeviceTest, RanksOfAProcessTakeTheDevicesInTurnAndRefuseOthersMemory) {
+#ifdef THINWIRE_CUDA_EMULATED
+  emulation::SetDeviceCount(2);
+#endif
+  int devices = 0;
+  ASSERT_EQ(cudaGetDeviceCount(&devices), cudaSuccess);
+  if (devices < 2) GTEST_SKIP() << "there is one device";
+  Settings settings = Over("loopback");
+  settings.device = "cuda";
+  Comms comms(2, settings);
+  comms.OnRanks([&](int rank, thinwireComm_t comm) {
+    ASSERT_EQ(cudaSetDevice(rank), cudaSuccess);
+    const Stream stream;
+    const Tensor own;
+    own.Write(Ramp(0), stream);
+    ASSERT_EQ(AllReduce(own, comm, stream), thinwireSuccess) << thinwireGetLastError(comm);
+    EXPECT_EQ(own.Read(stream)[9], 18);
+    ASSERT_EQ(cudaSetDevice(1 - rank), cudaSuccess);
+    const Tensor other;
+    EXPECT_EQ(AllReduce(other, comm, stream), thinwireInvalidArgument);
+    int current = -1;
+    cudaGetDevice(&current);
+    EXPECT_EQ(current, 1 - rank) << "the caller's device stays current";
+  });
+#ifdef THINWIRE_CUDA_EMULATED
+  emulation::SetDeviceCount(1);
+#endif
+}
+
 TEST(DeviceTest, WithoutADeviceStreamsAreRefused) {
   Comms comms(1, Over("loopback"));
   const Stream stream;
