@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -214,26 +213,28 @@ struct CUevent_st {
 
 namespace {
 
+// Shared with those who wait for a stream that another thread destroys.
+using StreamPointer = std::shared_ptr<CUstream_st>;
 std::mutex streams_mutex;
-std::set<cudaStream_t> streams;
-std::map<int, std::unique_ptr<CUstream_st>> legacy_streams;  // by device
+std::map<cudaStream_t, StreamPointer> streams;
+std::map<int, StreamPointer> legacy_streams;  // by device
 
 cudaStream_t Resolve(cudaStream_t stream) {
   if (stream != nullptr) return stream;
   const std::lock_guard lock(streams_mutex);
   auto& legacy = legacy_streams[current_device];
-  if (legacy == nullptr) legacy = std::make_unique<CUstream_st>(current_device, cudaStreamDefault);
+  if (legacy == nullptr) legacy = std::make_shared<CUstream_st>(current_device, cudaStreamDefault);
   return legacy.get();
 }
 
-std::vector<cudaStream_t> StreamsOf(int device, bool blocking_only) {
+std::vector<StreamPointer> StreamsOf(int device, bool blocking_only) {
   const std::lock_guard lock(streams_mutex);
-  std::vector<cudaStream_t> found;
-  for (const cudaStream_t stream : streams) {
+  std::vector<StreamPointer> found;
+  for (const auto& [handle, stream] : streams) {
     if (stream->device == device && (stream->blocking || !blocking_only)) found.push_back(stream);
   }
   if (const auto legacy = legacy_streams.find(device); legacy != legacy_streams.end()) {
-    found.push_back(legacy->second.get());
+    found.push_back(legacy->second);
   }
   return found;
 }
@@ -332,7 +333,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-  for (const cudaStream_t stream : StreamsOf(current_device, false)) stream->Drain();
+  for (const StreamPointer& stream : StreamsOf(current_device, false)) stream->Drain();
   return cudaSuccess;
 }
 const char* cudaGetErrorName(cudaError_t error) {
@@ -389,7 +390,7 @@ cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t 
 }
 // On the legacy stream, which waits for all blocking ones.
 cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind) {
-  for (const cudaStream_t stream : StreamsOf(current_device, true)) stream->Drain();
+  for (const StreamPointer& stream : StreamsOf(current_device, true)) stream->Drain();
   const AtWork at_work;
   std::memmove(target, source, bytes);
   return cudaSuccess;
@@ -398,20 +399,25 @@ cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcp
 // ---- Streams ----
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  *stream = new CUstream_st(current_device, flags);
+  auto made = std::make_shared<CUstream_st>(current_device, flags);
+  *stream = made.get();
   const std::lock_guard lock(streams_mutex);
-  streams.insert(*stream);
+  streams[*stream] = std::move(made);
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
   return cudaStreamCreateWithFlags(stream, flags);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  StreamPointer destroyed;
   {
     const std::lock_guard lock(streams_mutex);
-    if (streams.erase(stream) == 0) return Note(cudaErrorInvalidResourceHandle);
+    const auto found = streams.find(stream);
+    if (found == streams.end()) return Note(cudaErrorInvalidResourceHandle);
+    destroyed = std::move(found->second);
+    streams.erase(found);
   }
-  delete stream;
+  destroyed->Drain();
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
