@@ -114,10 +114,16 @@ Status BenchDevice::Finish() {
 }
 
 void* BenchDevice::Take(size_t bytes) {
-  if (scratch_taken_ == scratch_.size()) {
+  // What the same launches took before is taken again; other launches may need more.
+  const bool is_new = scratch_taken_ == scratch_.size();
+  if (is_new || scratch_[scratch_taken_].size() < bytes) {
     auto buffer = DeviceBuffer::Make(bytes);
     if (!buffer.ok()) return nullptr;
-    scratch_.push_back(std::move(buffer).value());
+    if (is_new) {
+      scratch_.push_back(std::move(buffer).value());
+    } else {
+      scratch_[scratch_taken_] = std::move(buffer).value();
+    }
   }
   return scratch_[scratch_taken_++].data();
 }
