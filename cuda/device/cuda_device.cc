@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cuda/codec/launch_passes.h"
 #include "cuda/device/cuda_gate.h"
+#include "cuda/device/current_device.h"
 #include "cuda/device/nccl_site.h"
 #include "cuda/device/staging_pool.h"
 #include "cuda/device/stream_signals.h"
@@ -20,25 +21,6 @@ namespace thinwire::cuda {
 namespace {
 
 constexpr double kLookSeconds = 0.01;  // how often a busy stream is asked whether it has failed
-
-// Makes a device current, and the one before again at its end.
-class CurrentDevice {
- public:
-  explicit CurrentDevice(int device) {
-    (void)cudaGetDevice(&before_);
-    if (before_ != device) (void)cudaSetDevice(device);
-    changed_ = before_ != device;
-  }
-  ~CurrentDevice() {
-    if (changed_) (void)cudaSetDevice(before_);
-  }
-  CurrentDevice(const CurrentDevice&) = delete;
-  CurrentDevice& operator=(const CurrentDevice&) = delete;
-
- private:
-  int before_ = 0;
-  bool changed_ = false;
-};
 
 // Lets calls that a capture elsewhere in the process forbids pass: nothing here is captured.
 class OutsideCaptures {
@@ -193,7 +175,7 @@ class CudaDevice final : public Device {
       words = GatePool::Instance().Take();
     }
     if (words == nullptr) return Status(Code::kCuda, "no mapped memory is left for a stream's gate");
-    auto gate = std::make_shared<CudaGate>(words, signals_, callers, captured);
+    auto gate = std::make_shared<CudaGate>(words, signals_, device_, callers, captured);
     if (captured) TW_TRY(CheckCuda(CudaGate::KeepBy(graph, gate), "keeping a gate by its graph"));
     TW_TRY(CheckCuda(signals_.ArriveAt(callers, words), "entering the stream"));
     return std::shared_ptr<StreamGate>(std::move(gate));

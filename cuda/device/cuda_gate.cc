@@ -5,6 +5,7 @@
 #include <new>
 
 #include "cuda/codec/launch_passes.h"
+#include "cuda/device/current_device.h"
 
 namespace thinwire::cuda {
 
@@ -48,6 +49,7 @@ void GatePool::Give(GateWords* words) {
 }
 
 Status CudaGate::Hold() {
+  const CurrentDevice current(device_);
   return CheckCuda(signals_.WaitAt(stream_, words_), "holding the stream");
 }
 

@@ -30,8 +30,9 @@ class GatePool {
 
 class CudaGate final : public StreamGate {
  public:
-  CudaGate(GateWords* words, const StreamSignals& signals, cudaStream_t stream, bool repeats)
-      : words_(words), signals_(signals), stream_(stream), repeats_(repeats) {}
+  CudaGate(GateWords* words, const StreamSignals& signals, int device, cudaStream_t stream,
+           bool repeats)
+      : words_(words), signals_(signals), device_(device), stream_(stream), repeats_(repeats) {}
   ~CudaGate() override { GatePool::Instance().Give(words_); }
   CudaGate(const CudaGate&) = delete;
   CudaGate& operator=(const CudaGate&) = delete;
@@ -48,6 +49,7 @@ class CudaGate final : public StreamGate {
  private:
   GateWords* const words_;
   const StreamSignals signals_;
+  const int device_;  // which default stream is meant, where it is one
   const cudaStream_t stream_;
   const bool repeats_;
   std::atomic<bool> over_{false};

@@ -325,7 +325,8 @@ typedef struct {
   double wireSeconds;     /* from the first frame sent to the last received */
   double waitSeconds;     /* with nothing to do but wait for peers */
   double totalSeconds;    /* from the call to its end */
-  double relativeError;   /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded; -1: unmeasured */
+  double relativeError;   /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded in host memory;
+                             -1: unmeasured */
   char codec[64];         /* of the last call */
   char algorithm[32];     /* of the last call */
 } thinwireStatistics_t;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kWatchSeconds = 0.1;        // how often peers and deadlines are looked at
 constexpr double kDeviceSeconds = 50e-6;     // how often a device at work is asked
+constexpr double kGateSeconds = 100e-6;      // how often a gate is looked at that no stream reached
 constexpr double kLingerSeconds = 1;         // longest wait until the transport has the last frames
 constexpr double kCloseSeconds = 5;          // longest wait until the peers have them
 constexpr double kFailedCloseSeconds = 0.2;  // likewise of the reason for a failure
@@ -152,9 +153,9 @@ void Engine::Loop() {
 
 TimePoint Engine::NextLook(TimePoint now) const {
   const bool device_busy =
-      !gated_.empty() ||
       std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run->device_busy(); });
-  const TimePoint look = std::min(next_send_, next_watch_);
+  TimePoint look = std::min(next_send_, next_watch_);
+  if (!gated_.empty()) look = std::min(look, now + FromSeconds(kGateSeconds));
   return device_busy ? std::min(look, now + FromSeconds(kDeviceSeconds)) : look;
 }
 
