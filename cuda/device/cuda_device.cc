@@ -83,6 +83,12 @@ class CudaDevice final : public Device {
     return memory_.Take(bytes);
   }
   void FreeStaging(std::byte* staging) override { memory_.Give(staging); }
+  Status Reserve(size_t bytes) override {
+    const CurrentDevice current(device_);
+    const OutsideCaptures outside;
+    if (memory_.Reserve(bytes)) return {};
+    return Status(Code::kCuda, fmt::format("there are no {} bytes of pinned memory", bytes));
+  }
 
   bool Reaches(const void* memory) const override {
     return AttributesOf(memory).type != cudaMemoryTypeUnregistered;

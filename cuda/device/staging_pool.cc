@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <bit>
 
 namespace thinwire::cuda {
@@ -44,16 +45,34 @@ void StagingPool::Give(std::byte* piece) {
   free_[sizes_.at(piece)].push_back(piece);
 }
 
-std::byte* StagingPool::Carve(size_t bytes) {
-  if (room_bytes_ < bytes) {
-    std::byte* const slab = AllocateSlab(kSlabBytes);
-    if (slab == nullptr) return nullptr;
-    room_ = slab;
-    room_bytes_ = kSlabBytes;
+bool StagingPool::Reserve(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  size_t there = 0;
+  for (const Room& room : rooms_) there += room.bytes;
+  for (const auto& [size, pieces] : free_) there += size * pieces.size();
+  for (; there < bytes; there += kSlabBytes) {
+    if (!AddRoom()) return false;
   }
-  std::byte* const piece = room_;
-  room_ += bytes;
-  room_bytes_ -= bytes;
+  return true;
+}
+
+bool StagingPool::AddRoom() {
+  std::byte* const slab = AllocateSlab(kSlabBytes);
+  if (slab == nullptr) return false;
+  rooms_.push_back({slab, kSlabBytes});
+  return true;
+}
+
+std::byte* StagingPool::Carve(size_t bytes) {
+  auto room = std::find_if(rooms_.begin(), rooms_.end(),
+                           [&](const Room& one) { return one.bytes >= bytes; });
+  if (room == rooms_.end()) {
+    if (!AddRoom()) return nullptr;
+    room = rooms_.end() - 1;
+  }
+  std::byte* const piece = room->begin;
+  *room = {room->begin + bytes, room->bytes - bytes};
+  if (room->bytes == 0) rooms_.erase(room);
   return piece;
 }
 

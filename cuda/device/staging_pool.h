@@ -23,11 +23,19 @@ class StagingPool {
   StagingPool(const StagingPool&) = delete;
   StagingPool& operator=(const StagingPool&) = delete;
 
+  // Takes slabs from CUDA until there is room for pieces of so many bytes in all. False where it has
+  // none left.
+  bool Reserve(size_t bytes);
   // A piece on its own cache lines; null where CUDA has no memory left.
   std::byte* Take(size_t bytes);
   void Give(std::byte* piece);
 
  private:
+  struct Room {
+    std::byte* begin;
+    size_t bytes;
+  };
+  bool AddRoom();
   std::byte* Carve(size_t bytes);
   std::byte* AllocateSlab(size_t bytes);
 
@@ -35,8 +43,7 @@ class StagingPool {
   std::map<size_t, std::vector<std::byte*>> free_;  // by size
   std::unordered_map<std::byte*, size_t> sizes_;    // of all pieces
   std::vector<std::byte*> slabs_;
-  std::byte* room_ = nullptr;  // what is left of the last slab
-  size_t room_bytes_ = 0;
+  std::vector<Room> rooms_;  // what is left of slabs
 };
 
 }  // namespace thinwire::cuda

@@ -62,6 +62,16 @@ size_t Plan::PayloadBytes(SlotId slot, size_t count) const {
          slots[slot].codec->EncodedBytes(count, request.dtype);
 }
 
+size_t Plan::SumBytes() const {
+  size_t bytes = 0;
+  for (const Step& step : steps) {
+    if (step.verb == Verb::kReduce && step.slot != kNoSlot) {
+      bytes += PayloadBytes(step.slot, step.count);
+    }
+  }
+  return bytes;
+}
+
 size_t Plan::PayloadBytes(Verb verb, int peer) const {
   size_t bytes = 0;
   for (const Step& step : steps) {

@@ -104,6 +104,8 @@ struct Plan {
   size_t segment_count(const Step& step, size_t segment) const;
   // Payload bytes of a message's segment; the most it may take where that depends on the elements.
   size_t PayloadBytes(SlotId slot, size_t count) const;
+  // Payload bytes of sums, which all may wait at once to be sent: other slots don't wait long.
+  size_t SumBytes() const;
   // Payload bytes that the plan sends to (kSend) or receives from (kReceive) a peer.
   size_t PayloadBytes(Verb verb, int peer) const;
 };

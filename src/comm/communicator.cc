@@ -318,6 +318,7 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   collective.output = call.recv;
   TW_ASSIGN(collective.device, DeviceOf(call));
   const bool on_host = collective.device == nullptr;
+  if (!on_host) TW_TRY(collective.device->Reserve(collective.plan->SumBytes()));
   collective.measure_error = env_.measure_error && IsFloating(call.dtype) && on_host;
   if (HasStateHead(*request.codec)) collective.key = KeyOf(call);
   if (request.codec->feedback() != Feedback::kNone) {

@@ -74,6 +74,10 @@ class Device {
 
   // ---- For callers, on any thread ----
 
+  // Makes sure that staging of so many bytes can be allocated without asking the system for memory,
+  // which may wait for streams that wait for us. To be called before Enter.
+  virtual Status Reserve(size_t bytes) = 0;
+
   // Whether `memory` is of a device of this kind, so that calls on it are for one.
   virtual bool Owns(const void* memory) const = 0;
   // Whether passes can work on tensors there; says why not.

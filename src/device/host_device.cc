@@ -41,6 +41,7 @@ class HostDevice final : public Device {
   Result<bool> Finished(Ticket) override { return true; }
   void Drain() override {}
 
+  Status Reserve(size_t) override { return {}; }
   bool Owns(const void*) const override { return true; }
   Status CheckTensor(const void*) const override { return {}; }
   Result<std::shared_ptr<StreamGate>> Enter(void*) override {

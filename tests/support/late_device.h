@@ -67,6 +67,7 @@ class LateDevice final : public Device {
     pending_.clear();
   }
 
+  Status Reserve(size_t) override { return {}; }
   bool Owns(const void*) const override { return true; }
   Status CheckTensor(const void*) const override { return {}; }
   Result<std::shared_ptr<StreamGate>> Enter(void* stream) override { return host_->Enter(stream); }
