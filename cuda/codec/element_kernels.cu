@@ -5,8 +5,8 @@
 
 #include "codec/reduce_math.h"
 #include "cuda/codec/kernels.h"
+#include "cuda/codec/launch.cuh"
 #include "cuda/codec/tile.cuh"
-#include "cuda/codec/tuning.h"
 
 namespace thinwire::cuda {
 namespace {
@@ -133,12 +133,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename Arguments>
 cudaError_t Launch(void (*kernel)(Arguments), const Arguments& arguments, const Queue& queue) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(GridFor((arguments.count + kOfBlock - 1) / kOfBlock,
-                                queue.multiprocessors));
-  config.blockDim = dim3(kThreads);
-  config.stream = queue.stream;
-  return cudaLaunchKernelEx(&config, kernel, arguments);
+  return LaunchOn(queue, (arguments.count + kOfBlock - 1) / kOfBlock, kernel, arguments);
 }
 
 }  // namespace

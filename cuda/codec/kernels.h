@@ -83,6 +83,7 @@ struct ReduceArguments {
 struct Queue {
   cudaStream_t stream = nullptr;
   int multiprocessors = 1;
+  bool only_loads = false;  // kernels are brought to the device, and not run
 };
 
 // Elements are of the types that fit tiles (tile.cuh), and so are states. Null where a codec has no
@@ -96,6 +97,10 @@ struct CodecKernels {
   cudaError_t (*reduce)(const ReduceArguments&, const Queue&) = nullptr;
 };
 CodecKernels KernelsOf(const CodecShape& shape);
+
+// Brings all kernels to the device. CUDA does that by itself when a kernel is first launched, but
+// may wait for all streams then, among them those that wait for that kernel.
+cudaError_t LoadKernels();
 
 // Elements without a codec: any reduction of any type. Terms are of the result's type or, where that
 // is floating, of any floating type.

@@ -9,7 +9,7 @@ template <typename F>
 __global__ void __launch_bounds__(kThreads)
     MeasureKernel(const __grid_constant__ MeasureArguments arguments) {
   __shared__ IqMaxima maxima;
-  const size_t chunks = (arguments.count + kChunk - 1) / kChunk;
+  const size_t chunks = ChunksOf(arguments.count);
   for (size_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int size = SizeOfChunk(arguments.count, chunk);
     Tile x;
@@ -32,13 +32,9 @@ CodecKernels IqKernels(const CodecShape& shape) {
 }
 
 cudaError_t MeasureSteps(const MeasureArguments& arguments, const Queue& queue) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(GridFor((arguments.count + kChunk - 1) / kChunk, queue.multiprocessors));
-  config.blockDim = dim3(kThreads);
-  config.stream = queue.stream;
-  return cudaLaunchKernelEx(
-      &config, arguments.id == CodecId::kIq8 ? MeasureKernel<q::Q8> : MeasureKernel<q::Q4>,
-      arguments);
+  const bool eight = arguments.id == CodecId::kIq8;
+  return LaunchOn(queue, ChunksOf(arguments.count),
+                  eight ? MeasureKernel<q::Q8> : MeasureKernel<q::Q4>, arguments);
 }
 
 }  // namespace thinwire::cuda

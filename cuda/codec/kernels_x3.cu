@@ -5,7 +5,7 @@
 #include "codec/x3_math.h"
 #include "cuda/codec/chained_ends.cuh"
 #include "cuda/codec/kernels.h"
-#include "cuda/codec/tuning.h"
+#include "cuda/codec/launch.cuh"
 #include "cuda/codec/x3_chunk.cuh"
 
 namespace thinwire::cuda {
@@ -16,8 +16,6 @@ namespace {
 constexpr int kResidentEncoders = 4;
 template <typename Word>
 inline constexpr int kResidentDecoders = sizeof(Word) == 4 ? 3 : 4;
-
-__host__ __device__ inline size_t ChunksOf(size_t count) { return (count + kChunk - 1) / kChunk; }
 
 // ---- The table of ends ----
 
@@ -111,12 +109,8 @@ __global__ void __launch_bounds__(kThreads, kResidentDecoders<Word>)
 template <typename Arguments>
 cudaError_t Launch(void (*of_floats)(Arguments), void (*of_bfloat16s)(Arguments),
                    const Arguments& arguments, const Queue& queue) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(GridFor(ChunksOf(arguments.count), queue.multiprocessors));
-  config.blockDim = dim3(kThreads);
-  config.stream = queue.stream;
   const bool wide = arguments.dtype == DataType::kFloat32;
-  return cudaLaunchKernelEx(&config, wide ? of_floats : of_bfloat16s, arguments);
+  return LaunchEither(queue, ChunksOf(arguments.count), wide, of_floats, of_bfloat16s, arguments);
 }
 
 cudaError_t LaunchEncodeX3(const EncodeArguments& arguments, const Queue& queue) {

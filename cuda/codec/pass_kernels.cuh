@@ -10,8 +10,8 @@
 #include "codec/reduce_math.h"
 #include "codec/state_math.h"
 #include "cuda/codec/kernels.h"
+#include "cuda/codec/launch.cuh"
 #include "cuda/codec/staged_codec.cuh"
-#include "cuda/codec/tuning.h"
 
 namespace thinwire::cuda {
 
@@ -113,7 +113,7 @@ template <typename Codec, bool kState>
 __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
     EncodeKernel(const __grid_constant__ EncodeArguments arguments) {
   __shared__ typename Codec::Shared shared;
-  const size_t chunks = (arguments.count + kChunk - 1) / kChunk;
+  const size_t chunks = ChunksOf(arguments.count);
   for (size_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int size = SizeOfChunk(arguments.count, chunk);
     Tile x;
@@ -127,7 +127,7 @@ template <typename Codec, bool kState>
 __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
     DecodeKernel(const __grid_constant__ DecodeArguments arguments) {
   __shared__ typename Codec::Shared shared;
-  const size_t chunks = (arguments.count + kChunk - 1) / kChunk;
+  const size_t chunks = ChunksOf(arguments.count);
   const TermArguments& term = arguments.term;
   for (size_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int size = SizeOfChunk(arguments.count, chunk);
@@ -150,7 +150,7 @@ template <typename Codec, bool kState>
 __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
     ReduceKernel(const __grid_constant__ ReduceArguments arguments) {
   __shared__ typename Codec::Shared shared;
-  const size_t chunks = (arguments.count + kChunk - 1) / kChunk;
+  const size_t chunks = ChunksOf(arguments.count);
   for (size_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int size = SizeOfChunk(arguments.count, chunk);
     typename Codec::InFlight bytes;
@@ -206,11 +206,8 @@ inline bool KeepsState(const ReduceArguments& arguments) {
 template <typename Arguments>
 cudaError_t Launch(void (*with_state)(Arguments), void (*without)(Arguments),
                    const Arguments& arguments, const Queue& queue) {
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(GridFor((arguments.count + kChunk - 1) / kChunk, queue.multiprocessors));
-  config.blockDim = dim3(kThreads);
-  config.stream = queue.stream;
-  return cudaLaunchKernelEx(&config, KeepsState(arguments) ? with_state : without, arguments);
+  return LaunchEither(queue, ChunksOf(arguments.count), KeepsState(arguments), with_state, without,
+                      arguments);
 }
 
 template <typename Codec>

@@ -32,6 +32,7 @@ __device__ inline int FirstOf(int quad) {
   return 4 * (quad * kThreads + static_cast<int>(threadIdx.x));
 }
 
+__host__ __device__ inline size_t ChunksOf(size_t count) { return (count + kChunk - 1) / kChunk; }
 // How many of `count` elements chunk number `chunk` has.
 __device__ inline int SizeOfChunk(size_t count, size_t chunk) {
   const size_t rest = count - chunk * kChunk;

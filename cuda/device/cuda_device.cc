@@ -13,6 +13,7 @@
 #include "cuda/device/cuda_gate.h"
 #include "cuda/device/current_device.h"
 #include "cuda/device/nccl_site.h"
+#include "cuda/device/signal_kernels.h"
 #include "cuda/device/staging_pool.h"
 #include "cuda/device/stream_signals.h"
 #include "device/cuda_module.h"
@@ -283,6 +284,8 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
       cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
       "asking for the device's size"));
   TW_ASSIGN(const StreamSignals signals, StreamSignals::Make(options.wait));
+  TW_TRY(CheckCuda(LoadKernels(), "loading kernels"));
+  TW_TRY(CheckCuda(LoadSignalKernels(), "loading kernels"));
   // Streams of the highest priority have hardware queues of their own: kernels that let a caller's
   // stream go on must never stand behind its wait.
   int least = 0;

@@ -31,6 +31,12 @@ cudaError_t LaunchOne(cudaStream_t stream, void (*kernel)(Parameters...), Parame
 
 }  // namespace
 
+cudaError_t LoadSignalKernels() {
+  cudaFuncAttributes attributes;
+  const cudaError_t loaded = cudaFuncGetAttributes(&attributes, WriteKernel);
+  return loaded == cudaSuccess ? cudaFuncGetAttributes(&attributes, WaitKernel) : loaded;
+}
+
 cudaError_t LaunchWrite(cudaStream_t stream, uint32_t* word, uint32_t value) {
   return LaunchOne(stream, WriteKernel, word, value);
 }

@@ -11,6 +11,8 @@
 
 namespace thinwire::cuda {
 
+// Brings both kernels to the device (LoadKernels).
+cudaError_t LoadSignalKernels();
 // *word = value, after all that the stream did before.
 cudaError_t LaunchWrite(cudaStream_t stream, uint32_t* word, uint32_t value);
 // Waits until *released is 1, then sets it to 0.

@@ -327,6 +327,14 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs = 0;
 };
 
+struct cudaFuncAttributes {
+  int numRegs = 0;
+};
+template <typename... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*kernel)(Parameters...)) {
+  return kernel == nullptr ? cudaErrorInvalidValue : cudaSuccess;
+}
+
 namespace thinwire::emulation {
 
 cudaError_t Enqueue(cudaStream_t stream, std::function<void()> work);
