@@ -2,7 +2,6 @@
 #include "cuda/emulation/block_emulator.h"
 
 #include <algorithm>
-#include <atomic>
 #include <boost/context/fiber.hpp>
 #include <boost/context/fixedsize_stack.hpp>
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <string_view>
 #include <vector>
 
 thread_local thinwire::emulation::Index threadIdx, blockIdx, blockDim, gridDim;
@@ -19,7 +19,22 @@ namespace {
 
 namespace context = boost::context;
 
-std::atomic<Order> chosen_order{Order::kForward};
+// In which threads of a block get their turn.
+enum class Order : uint8_t { kForward, kBackward, kShuffled };
+
+Order ChosenOrder() {
+  static const Order order = [] {
+    const char* const text = std::getenv("THINWIRE_EMULATED_ORDER");
+    const std::string_view name = text == nullptr ? "forward" : text;
+    if (name == "backward") return Order::kBackward;
+    if (name == "shuffled") return Order::kShuffled;
+    if (name == "forward") return Order::kForward;
+    std::fprintf(stderr, "THINWIRE_EMULATED_ORDER must be forward, backward or shuffled\n");
+    std::abort();
+  }();
+  return order;
+}
+
 constexpr size_t kStackBytes = size_t{64} << 10;
 
 // Stacks that are used again from one thread of a grid to the next.
@@ -148,7 +163,7 @@ class Block {
   }
 
   void Arrange() {
-    const Order order = chosen_order.load(std::memory_order_relaxed);
+    const Order order = ChosenOrder();
     if (order == Order::kShuffled) {
       std::shuffle(order_.begin(), order_.end(), random_);
     } else if (order == Order::kBackward && order_.front() == 0) {
@@ -169,8 +184,6 @@ class Block {
 thread_local Block* Block::current = nullptr;
 
 }  // namespace
-
-void SetOrder(Order order) { chosen_order.store(order, std::memory_order_relaxed); }
 
 void RunGrid(unsigned blocks, unsigned threads, const std::function<void()>& body) {
   if (threads == 0 || threads > kMaxBlockThreads || blocks == 0) {

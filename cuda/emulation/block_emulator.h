@@ -6,7 +6,8 @@
 // different places end the program with a message, where a GPU would hang or guess.
 //
 // Which thread goes first is a choice: a kernel that lacks a barrier gives other results under
-// another order. See SetOrder.
+// another order. THINWIRE_EMULATED_ORDER, when the program starts, chooses: forward (the default),
+// backward or shuffled.
 
 #ifndef THINWIRE_CUDA_EMULATION_BLOCK_EMULATOR_H_
 #define THINWIRE_CUDA_EMULATION_BLOCK_EMULATOR_H_
@@ -22,10 +23,6 @@ struct Index {
 
 inline constexpr unsigned kWarpSize = 32;
 inline constexpr unsigned kMaxBlockThreads = 1024;
-
-// The order in which threads of a block get their turn.
-enum class Order : uint8_t { kForward, kBackward, kShuffled };
-void SetOrder(Order order);
 
 // Calls body() for every thread of the grid. One-dimensional.
 void RunGrid(unsigned blocks, unsigned threads, const std::function<void()>& body);
