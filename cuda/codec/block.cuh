@@ -102,7 +102,8 @@ __device__ inline Prefix BlockPrefix(uint64_t value, PrefixRoom& room) {
 // ---- Bytes, 4 or 16 a thread at a time ----
 
 // 4 bytes from number `first` on, a multiple of 4, of which those under `available` are there; the
-// others are zeros. One address for all: more of them take registers that few kernels have to spare.
+// others are zeros. One address for all: more of them take registers that few kernels have to
+// spare.
 __device__ inline uint32_t LoadSome(const uint8_t* from, int first, int available) {
   uint32_t word = 0;
   for (int i = first; i < first + 4 && i < available; ++i) {
@@ -128,7 +129,8 @@ __device__ inline void StoreWord(uint32_t word, int available, uint8_t* to) {
 
 // 16 bytes, likewise.
 __device__ inline uint4 LoadBytes(const uint8_t* from, int available) {
-  if (available >= 16 && IsAligned<uint4>(from)) return __ldcs(reinterpret_cast<const uint4*>(from));
+  if (available >= 16 && IsAligned<uint4>(from))
+    return __ldcs(reinterpret_cast<const uint4*>(from));
   return make_uint4(LoadSome(from, 0, available), LoadSome(from, 4, available),
                     LoadSome(from, 8, available), LoadSome(from, 12, available));
 }

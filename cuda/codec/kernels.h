@@ -102,8 +102,8 @@ CodecKernels KernelsOf(const CodecShape& shape);
 // may wait for all streams then, among them those that wait for that kernel.
 cudaError_t LoadKernels();
 
-// Elements without a codec: any reduction of any type. Terms are of the result's type or, where that
-// is floating, of any floating type.
+// Elements without a codec: any reduction of any type. Terms are of the result's type or, where
+// that is floating, of any floating type.
 cudaError_t ReduceElements(const ReduceArguments& arguments, const Queue& queue);
 
 // target = source, rounded to the type of the target by way of binary32. Floating types.

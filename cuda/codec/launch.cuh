@@ -28,9 +28,8 @@ cudaError_t LaunchOn(const Queue& queue, size_t portions, void (*kernel)(Argumen
 
 // One of two kernels.
 template <typename Arguments>
-cudaError_t LaunchEither(const Queue& queue, size_t portions, bool first,
-                         void (*kernel)(Arguments), void (*other)(Arguments),
-                         const Arguments& arguments) {
+cudaError_t LaunchEither(const Queue& queue, size_t portions, bool first, void (*kernel)(Arguments),
+                         void (*other)(Arguments), const Arguments& arguments) {
   if (queue.only_loads) {
     const cudaError_t loaded = LaunchOn(queue, portions, kernel, arguments);
     if (loaded != cudaSuccess) return loaded;

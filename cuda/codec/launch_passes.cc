@@ -159,8 +159,7 @@ class Preparation {
     return {};
   }
 
-  Status Convert(const void* from, DataType from_dtype, void* to, DataType to_dtype,
-                 size_t count) {
+  Status Convert(const void* from, DataType from_dtype, void* to, DataType to_dtype, size_t count) {
     return CheckCuda(ConvertElements({from, from_dtype, to, to_dtype, count}, on_.queue),
                      "converting elements");
   }
@@ -334,9 +333,8 @@ Status LaunchEncode(const EncodePass& pass, const PassTarget& on) {
     TW_ASSIGN(void* const room, preparation.Room(pass.count * sizeof(float)));
     target = static_cast<std::byte*>(room);
   }
-  TW_ASSIGN(arguments.encoder,
-            preparation.Encoder(pass.codec, arguments.dtype, pass.count, target, pass.noise,
-                                pass.state, pass.steps));
+  TW_ASSIGN(arguments.encoder, preparation.Encoder(pass.codec, arguments.dtype, pass.count, target,
+                                                   pass.noise, pass.state, pass.steps));
   TW_TRY(preparation.RunEncode(arguments));
   return preparation.Finish();
 }
@@ -354,9 +352,8 @@ Status LaunchDecode(const DecodePass& pass, const PassTarget& on) {
                                .divisor = pass.divisor,
                                .fault = on.fault};
   const bool exact = !IsRaw(pass.codec) && pass.codec->exact();
-  TW_ASSIGN(arguments.term,
-            preparation.Contribution({pass.codec, pass.bytes, pass.state}, pass.dtype, pass.count,
-                                     arguments.shape));
+  TW_ASSIGN(arguments.term, preparation.Contribution({pass.codec, pass.bytes, pass.state},
+                                                     pass.dtype, pass.count, arguments.shape));
   if (!exact) TW_TRY(preparation.FitTarget(pass.count, &arguments.target, &arguments.dtype));
   TW_TRY(CheckCuda(KernelsOf(arguments.shape).decode(arguments, on.queue), "decoding"));
   return preparation.Finish();

@@ -134,8 +134,8 @@ __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
     typename Codec::InFlight bytes;
     FetchTerm<Codec>(arguments.shape, term, chunk, size, bytes);
     Tile y;
-    const bool good =
-        ReadTerm<Codec>({.shape = arguments.shape}, term, chunk, size, bytes, [] {}, shared, y);
+    const bool good = ReadTerm<Codec>(
+        {.shape = arguments.shape}, term, chunk, size, bytes, [] {}, shared, y);
     if (!good) *arguments.fault = 1;
     AdvanceReference<kState>(term.state, chunk, size, y);
     if (arguments.divisor != 1) {
@@ -175,9 +175,8 @@ __global__ void __launch_bounds__(kThreads, ResidentBlocks(kState))
       __syncthreads();
     }
     if (arguments.reduction == Reduction::kAvg) {
-      ForEach(sums, sums, [&](float sum, float) {
-        return reduce::Averaged(sum, arguments.divisor);
-      });
+      ForEach(sums, sums,
+              [&](float sum, float) { return reduce::Averaged(sum, arguments.divisor); });
     }
     if (arguments.encodes) {
       EncodeChunk<Codec, kState>(arguments.encoder, chunk, size, sums, shared);

@@ -123,8 +123,7 @@ class CudaDevice final : public Device {
     for (const Term& term : pass.terms) {
       coded.push_back({term.codec, term.bytes, pass.dtype, pass.count});
     }
-    return Launch(std::move(coded),
-                  [&](const PassTarget& on) { return LaunchReduce(pass, on); });
+    return Launch(std::move(coded), [&](const PassTarget& on) { return LaunchReduce(pass, on); });
   }
   Result<Ticket> MeasureSteps(const Codec& codec, const void* source, DataType dtype, size_t count,
                               uint16_t* steps) override {
@@ -135,8 +134,8 @@ class CudaDevice final : public Device {
   Result<Ticket> Copy(const void* source, void* target, size_t bytes) override {
     return Launch({}, [&](const PassTarget& on) -> Status {
       if (source == target || bytes == 0) return {};
-      return CheckCuda(
-          cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, on.queue.stream), "a copy");
+      return CheckCuda(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, on.queue.stream),
+                       "a copy");
     });
   }
 
@@ -181,7 +180,8 @@ class CudaDevice final : public Device {
       const OutsideCaptures outside;
       words = GatePool::Instance().Take();
     }
-    if (words == nullptr) return Status(Code::kCuda, "no mapped memory is left for a stream's gate");
+    if (words == nullptr)
+      return Status(Code::kCuda, "no mapped memory is left for a stream's gate");
     auto gate = std::make_shared<CudaGate>(words, signals_, device_, callers, captured);
     if (captured) TW_TRY(CheckCuda(CudaGate::KeepBy(graph, gate), "keeping a gate by its graph"));
     TW_TRY(CheckCuda(signals_.ArriveAt(callers, words), "entering the stream"));
@@ -280,9 +280,8 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
   TW_TRY(CheckCuda(cudaGetDevice(&device), "asking for the current device"));
   if (options.device >= 0) device = options.device % count;
   const CurrentDevice current(device);
-  TW_TRY(CheckCuda(
-      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-      "asking for the device's size"));
+  TW_TRY(CheckCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                   "asking for the device's size"));
   TW_ASSIGN(const StreamSignals signals, StreamSignals::Make(options.wait));
   TW_TRY(CheckCuda(LoadKernels(), "loading kernels"));
   TW_TRY(CheckCuda(LoadSignalKernels(), "loading kernels"));
@@ -294,8 +293,7 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
   cudaStream_t stream = nullptr;
   TW_TRY(CheckCuda(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, greatest),
                    "making a stream"));
-  auto made = 
-      std::make_unique<CudaDevice>(device, multiprocessors, stream, signals, options.nccl);
+  auto made = std::make_unique<CudaDevice>(device, multiprocessors, stream, signals, options.nccl);
   if (!made->usable()) return Status(Code::kCuda, "there is no mapped memory");
   return std::unique_ptr<Device>(std::move(made));
 }

@@ -4,8 +4,9 @@
 // operation's kernels are launched when their inputs are there, so no kernel and no copy of one
 // operation stands before those of another, and all work ends soon after it was given.
 //
-// Callers' streams are joined by gates alone (StreamGate): one place each, where the caller's stream
-// says that it has come and waits until the operation has ended. See docs/design/008-streams.md.
+// Callers' streams are joined by gates alone (StreamGate): one place each, where the caller's
+// stream says that it has come and waits until the operation has ended. See
+// docs/design/008-streams.md.
 
 #ifndef THINWIRE_CUDA_DEVICE_CUDA_DEVICE_H_
 #define THINWIRE_CUDA_DEVICE_CUDA_DEVICE_H_

@@ -6,6 +6,7 @@
 #include "device/cuda_module.h"
 
 extern "C" __attribute__((visibility("default"))) void thinwire_make_cuda_device(
-    const thinwire::CudaOptions* options, thinwire::Result<std::unique_ptr<thinwire::Device>>* made) {
+    const thinwire::CudaOptions* options,
+    thinwire::Result<std::unique_ptr<thinwire::Device>>* made) {
   *made = thinwire::cuda::MakeDevice(*options);
 }

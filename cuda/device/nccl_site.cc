@@ -60,9 +60,8 @@ Result<Nccl> Load(const std::string& path) {
 
 Status Check(const Nccl& nccl, int result, const char* what) {
   if (result == 0) return {};
-  return Status(Code::kCuda,
-                fmt::format("NCCL's {} within the site failed: {}", what,
-                            nccl.GetErrorString(result)));
+  return Status(Code::kCuda, fmt::format("NCCL's {} within the site failed: {}", what,
+                                         nccl.GetErrorString(result)));
 }
 
 class NcclSite final : public Site {
@@ -81,8 +80,7 @@ class NcclSite final : public Site {
   }
   Status AllGather(const void* send, void* recv, size_t count, DataType dtype,
                    void* stream) override {
-    return Check(nccl_,
-                 nccl_.AllGather(send, recv, count, static_cast<int>(dtype), comm_, stream),
+    return Check(nccl_, nccl_.AllGather(send, recv, count, static_cast<int>(dtype), comm_, stream),
                  "all-gather");
   }
   Status Reduce(const void* send, void* recv, size_t count, DataType dtype, Reduction reduction,
@@ -94,8 +92,7 @@ class NcclSite final : public Site {
   }
   Status Broadcast(void* buffer, size_t count, DataType dtype, int root, void* stream) override {
     return Check(
-        nccl_,
-        nccl_.Broadcast(buffer, buffer, count, static_cast<int>(dtype), root, comm_, stream),
+        nccl_, nccl_.Broadcast(buffer, buffer, count, static_cast<int>(dtype), root, comm_, stream),
         "broadcast");
   }
   void Abort() override {

@@ -23,8 +23,8 @@ class StagingPool {
   StagingPool(const StagingPool&) = delete;
   StagingPool& operator=(const StagingPool&) = delete;
 
-  // Takes slabs from CUDA until there is room for pieces of so many bytes in all. False where it has
-  // none left.
+  // Takes slabs from CUDA until there is room for pieces of so many bytes in all. False where it
+  // has none left.
   bool Reserve(size_t bytes);
   // A piece on its own cache lines; null where CUDA has no memory left.
   std::byte* Take(size_t bytes);

@@ -68,8 +68,8 @@ Result<StreamSignals> StreamSignals::Make(const std::string& way) {
   if (way == "kernel") return StreamSignals(Way::kKernel, nullptr);
   if (way == "hostfunc") return StreamSignals(Way::kHostFunction, nullptr);
   if (way != "auto" && way != "memops") {
-    return InvalidArgument("THINWIRE_CUDA_WAIT is '{}'; it must be auto, memops, kernel or hostfunc",
-                           way);
+    return InvalidArgument(
+        "THINWIRE_CUDA_WAIT is '{}'; it must be auto, memops, kernel or hostfunc", way);
   }
   void* batch = nullptr;
   cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;

@@ -45,8 +45,8 @@ class Memory {
     const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     const size_t inside = (rounded + kPage - 1) / kPage * kPage;
     const std::lock_guard lock(mutex_);
-    void* pages =
-        mmap(nullptr, inside + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* pages = mmap(nullptr, inside + kPage, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) return cudaErrorMemoryAllocation;
     Allocation made = {bytes, type, device, pages, inside};
     auto* begin = static_cast<std::byte*>(pages) + inside - rounded;

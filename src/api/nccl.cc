@@ -101,14 +101,15 @@ NCCL_DEFINE(ncclResult_t, ncclAllReduce,
 NCCL_DEFINE(ncclResult_t, ncclReduce,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(
-      thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, comm, OnStream(stream)));
+  return ToNccl(thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, comm,
+                               OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBroadcast,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, OnStream(stream)));
+  return ToNccl(
+      thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBcast,
@@ -120,14 +121,15 @@ NCCL_DEFINE(ncclResult_t, ncclBcast,
 NCCL_DEFINE(ncclResult_t, ncclAllGather,
             (const void* sendbuff, void* recvbuff, size_t sendcount, ncclDataType_t datatype,
              ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), comm, OnStream(stream)));
+  return ToNccl(
+      thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), comm, OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduceScatter,
             (const void* sendbuff, void* recvbuff, size_t recvcount, ncclDataType_t datatype,
              ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(
-      thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), comm, OnStream(stream)));
+  return ToNccl(thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), comm,
+                                      OnStream(stream)));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclSend,

@@ -51,8 +51,8 @@ struct Env {
   // Default 0.
   bool measure_error = false;
 
-  // THINWIRE_STATE_BYTES: memory that the state of codecs (residuals, references; docs/state.md) may
-  // take in each communicator. Default 0: no limit.
+  // THINWIRE_STATE_BYTES: memory that the state of codecs (residuals, references; docs/state.md)
+  // may take in each communicator. Default 0: no limit.
   size_t state_bytes = 0;
 
   // THINWIRE_STATE_FOLDER: where state beyond that goes, in a file of this process. Default empty:

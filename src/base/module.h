@@ -12,9 +12,9 @@
 
 namespace thinwire {
 
-// The address of `symbol` in the module `file`: in `folder` if that is not empty, beside this library
-// or program, in lib/ beside its folder, or wherever the loader finds it. The module stays loaded.
-// kSystem says why there is none.
+// The address of `symbol` in the module `file`: in `folder` if that is not empty, beside this
+// library or program, in lib/ beside its folder, or wherever the loader finds it. The module stays
+// loaded. kSystem says why there is none.
 Result<void*> LoadFromModule(const char* file, const char* symbol, const std::string& folder = "");
 
 }  // namespace thinwire

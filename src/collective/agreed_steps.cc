@@ -25,8 +25,8 @@ Result<std::vector<Ticket>> AgreedSteps::Measure(const void* input) {
   std::vector<Ticket> tickets;
   for (const auto& [begin, range] : ranges_) {
     const auto* const from = static_cast<const std::byte*>(input) + begin * SizeOf(dtype_);
-    TW_ASSIGN(const Ticket ticket, device_->MeasureSteps(codec_, from, dtype_, range.count,
-                                                         values_ + range.first));
+    TW_ASSIGN(const Ticket ticket,
+              device_->MeasureSteps(codec_, from, dtype_, range.count, values_ + range.first));
     tickets.push_back(ticket);
   }
   return tickets;

@@ -70,7 +70,8 @@ std::vector<std::shared_ptr<Completion>> Engine::Submit(std::vector<Collective> 
       completions.push_back(std::make_shared<Completion>());
       if (error_.ok()) {
         if (!Repeats(collective)) in_flight_.fetch_add(1, std::memory_order_acq_rel);
-        submitted_.push_back({.collective = std::move(collective), .completion = completions.back()});
+        submitted_.push_back(
+            {.collective = std::move(collective), .completion = completions.back()});
       } else {
         if (collective.gate != nullptr) collective.gate->Release();
         completions.back()->Set(error_, {});
@@ -238,9 +239,9 @@ void Engine::StartRun(const Submission& submission) {
 
 void Engine::StartOne(Collective collective, std::shared_ptr<Completion> completion,
                       std::shared_ptr<Completion> previous, const Collective* whole) {
-  auto run = std::make_shared<OperationRun>(std::move(collective), Header(FrameKind::kData, 0),
-                                            links_, host_, std::move(completion),
-                                            std::move(previous));
+  auto run =
+      std::make_shared<OperationRun>(std::move(collective), Header(FrameKind::kData, 0), links_,
+                                     host_, std::move(completion), std::move(previous));
   const OperationKey key = run->key();
   if ((key.sequence & kCapturedSequence) == 0) {
     NextSequence(key) = std::max(NextSequence(key), key.sequence + 1);

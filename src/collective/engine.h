@@ -139,7 +139,7 @@ class Engine {
 
   // The thread's own.
   std::vector<Peer> peers_;
-  std::list<Submission> gated_;  // their streams are not there yet, or may come again
+  std::list<Submission> gated_;     // their streams are not there yet, or may come again
   std::set<OperationKey> awaited_;  // of those that start once
   std::list<std::shared_ptr<OperationRun>> runs_;       // in the order handed in
   std::list<std::shared_ptr<OperationRun>> unsettled_;  // ended, but a peer may ask for bytes again

@@ -335,14 +335,15 @@ Result<OperationRun::Target> OperationRun::NewStaging(const Step& step, Item ite
                             static_cast<uint64_t>(key_.peer + 1),
                             key_.sequence,
                             step.slot};
-  return Target{.codec = codec,
-          .bytes = slot.staging + kFrameHeaderBytes + head_bytes(),
-          .noise = {.key = Xxh3(std::as_bytes(std::span(words))),
-                    .first = plan().segment_begin(item.segment)},
-          .state = state,
-          .steps = collective_.steps == nullptr
-                       ? nullptr
-                       : collective_.steps->At(step.input, plan().segment_begin(item.segment))};
+  return Target{
+      .codec = codec,
+      .bytes = slot.staging + kFrameHeaderBytes + head_bytes(),
+      .noise = {.key = Xxh3(std::as_bytes(std::span(words))),
+                .first = plan().segment_begin(item.segment)},
+      .state = state,
+      .steps = collective_.steps == nullptr
+                   ? nullptr
+                   : collective_.steps->At(step.input, plan().segment_begin(item.segment))};
 }
 
 void OperationRun::TrimStaging(SlotSegment id) {

@@ -46,8 +46,9 @@ struct Collective {
   std::shared_ptr<AgreedSteps> steps;     // of codecs whose sums are exact
   // By which the ranks agree on `steps`: an operation that ends before this one computes anything.
   std::shared_ptr<const Collective> agreement;
-  Device* device = nullptr;          // whose memory input and output are; null: the host's
-  std::shared_ptr<StreamGate> gate;  // starts once the stream is there, which then waits for its end
+  Device* device = nullptr;  // whose memory input and output are; null: the host's
+  std::shared_ptr<StreamGate>
+      gate;  // starts once the stream is there, which then waits for its end
 };
 
 // Sequences of operations captured in a graph: this bit, the number of the operation among those
@@ -213,8 +214,8 @@ class OperationRun {
   std::map<int, Window> windows_;    // by peer
   std::vector<SlotSegment> unread_;  // scratch
   std::vector<std::pair<Ticket, Item>> device_work_;
-  std::vector<Ticket> measuring_;  // before anything is computed
-  std::optional<Operation> whole_;  // what this is an agreement for
+  std::vector<Ticket> measuring_;                      // before anything is computed
+  std::optional<Operation> whole_;                     // what this is an agreement for
   std::vector<uint32_t> sends_of_;                     // sends that read each slot
   std::vector<std::pair<int, FrameHeader>> requests_;  // of frames to come again in full
   bool out_of_step_ = false;                           // some reference was not the sender's

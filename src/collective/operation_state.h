@@ -30,8 +30,8 @@ struct OperationState {
 
   // Fills in `slots`. Harmless when repeated. Errors say why there is no state to work on.
   virtual Status Begin() = 0;
-  // Makes `after` the state if the operation ended well; else `before` stays it. What `slots` points
-  // to stays readable.
+  // Makes `after` the state if the operation ended well; else `before` stays it. What `slots`
+  // points to stays readable.
   virtual void End(bool well) = 0;
   // The same for the next run of a call that is repeated.
   virtual std::shared_ptr<OperationState> Again() const = 0;

@@ -148,12 +148,10 @@ Status Communicator::OpenDevices() {
     return InvalidArgument("THINWIRE_DEVICE is '{}'; it must be auto, host or cuda", env_.device);
   }
   if (env_.device != "host") {
-    Result<std::unique_ptr<Device>> cuda = 
-        MakeCudaDevice(
-        {.device = env_.cuda_device,
-         .wait = env_.cuda_wait,
-         .modules = env_.modules,
-         .nccl = env_.nccl});
+    Result<std::unique_ptr<Device>> cuda = MakeCudaDevice({.device = env_.cuda_device,
+                                                           .wait = env_.cuda_wait,
+                                                           .modules = env_.modules,
+                                                           .nccl = env_.nccl});
     if (cuda.ok()) {
       cuda_ = std::move(cuda).value();
     } else if (env_.device == "cuda") {
@@ -206,8 +204,7 @@ Status Communicator::Connect(const UniqueId& id) {
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
-  engine_ =
-      std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get());
+  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get());
   return {};
 }
 
@@ -289,8 +286,9 @@ Result<Device*> Communicator::DeviceOf(const Call& call) const {
   if (call.stream == nullptr && !cuda_->Owns(call.send) && !cuda_->Owns(call.recv)) return nullptr;
   const auto check = [&](const char* name, const void* memory) -> Status {
     const Status fits = cuda_->CheckTensor(memory);
-    return fits.ok() ? fits
-                     : fits.WithContext(fmt::format("{}: the {} buffer", NameOf(call.operation), name));
+    return fits.ok()
+               ? fits
+               : fits.WithContext(fmt::format("{}: the {} buffer", NameOf(call.operation), name));
   };
   if (call.count > 0 && NeedsSend(call, rank_)) TW_TRY(check("send", call.send));
   if (call.count > 0 && NeedsRecv(call, rank_)) TW_TRY(check("receive", call.recv));
@@ -322,8 +320,7 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   collective.measure_error = env_.measure_error && IsFloating(call.dtype) && on_host;
   if (HasStateHead(*request.codec)) collective.key = KeyOf(call);
   if (request.codec->feedback() != Feedback::kNone) {
-    collective.state =
-        std::make_shared<HeldState>(collective.plan, collective.key, store_.get());
+    collective.state = std::make_shared<HeldState>(collective.plan, collective.key, store_.get());
     // On a stream, the call before may still be at work on it.
     if (on_host) TW_TRY(collective.state->Begin());
   }

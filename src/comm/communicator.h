@@ -101,8 +101,8 @@ class Communicator {
   const int ranks_;
   const Env env_;
   Policy policy_;
-  std::unique_ptr<Device> host_;  // devices outlive the engine and the store
-  std::unique_ptr<Device> cuda_;  // null: there is none
+  std::unique_ptr<Device> host_;         // devices outlive the engine and the store
+  std::unique_ptr<Device> cuda_;         // null: there is none
   std::shared_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Planner> planner_;

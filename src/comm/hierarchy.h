@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hierarchy: all-reduce in three steps where the ranks stand in sites with a fast network inside:
-// every rank of a site gets the site's sum of its share of the elements (exact, by Site); shares meet
-// across sites, among the ranks that have the same one (compressed, by a communicator of theirs); and
-// the site's ranks give each other the results (exact). Per rank 1 / (ranks of a site) of the
-// elements crosses the long links.
+// every rank of a site gets the site's sum of its share of the elements (exact, by Site); shares
+// meet across sites, among the ranks that have the same one (compressed, by a communicator of
+// theirs); and the site's ranks give each other the results (exact). Per rank 1 / (ranks of a site)
+// of the elements crosses the long links.
 
 #ifndef THINWIRE_COMM_HIERARCHY_H_
 #define THINWIRE_COMM_HIERARCHY_H_
@@ -22,7 +22,7 @@ namespace thinwire {
 
 // Which ranks stand together: sites of equally many ranks.
 struct Sites {
-  int of_site = 1;                     // ranks of each
+  int of_site = 1;                      // ranks of each
   std::vector<std::vector<int>> ranks;  // by site
 
   // "4": every four consecutive ranks; or lists and ranges, "0-3,8;4-7,9": a site before each
@@ -39,8 +39,8 @@ class Hierarchy {
   // Whether a call goes this way.
   bool Takes(const Call& call) const;
 
-  // The three steps, on the call's stream. Before and After may be issued as soon as the step before
-  // was; the middle one is Across() of the communicator between().
+  // The three steps, on the call's stream. Before and After may be issued as soon as the step
+  // before was; the middle one is Across() of the communicator between().
   Status Before(const Call& call);
   Call Across(const Call& call) const;
   Status After(const Call& call);

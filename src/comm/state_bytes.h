@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // StateBytes: a run of bytes in memory that a device's passes and the host can use. Filled by who
-// made it; shared as const from then on, so that an operation in flight keeps it after its store has
-// moved on.
+// made it; shared as const from then on, so that an operation in flight keeps it after its store
+// has moved on.
 
 #ifndef THINWIRE_COMM_STATE_BYTES_H_
 #define THINWIRE_COMM_STATE_BYTES_H_

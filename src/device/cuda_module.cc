@@ -6,7 +6,8 @@
 namespace thinwire {
 
 Result<std::unique_ptr<Device>> MakeCudaDevice(const CudaOptions& options) {
-  TW_ASSIGN(void* const symbol, LoadFromModule(kCudaModuleFile, kCudaModuleSymbol, options.modules));
+  TW_ASSIGN(void* const symbol,
+            LoadFromModule(kCudaModuleFile, kCudaModuleSymbol, options.modules));
   Result<std::unique_ptr<Device>> made = std::unique_ptr<Device>();
   reinterpret_cast<MakeCudaDeviceFunction*>(symbol)(&options, &made);
   return made;

@@ -28,8 +28,9 @@ namespace thinwire {
 using Ticket = uint64_t;
 inline constexpr Ticket kDoneTicket = 0;
 
-// A place in the order of a stream where an operation stands: the stream says that it is there, waits
-// until the operation has ended, and goes on. Captured in a graph, it comes again with every replay.
+// A place in the order of a stream where an operation stands: the stream says that it is there,
+// waits until the operation has ended, and goes on. Captured in a graph, it comes again with every
+// replay.
 class StreamGate {
  public:
   virtual ~StreamGate() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Members whose tensors stand in device memory: what tests give in host memory is carried there, and
-// back once the stream has done the calls.
+// Members whose tensors stand in device memory: what tests give in host memory is carried there,
+// and back once the stream has done the calls.
 
 #ifndef THINWIRE_TESTS_CUDA_CUDA_MEMBER_H_
 #define THINWIRE_TESTS_CUDA_CUDA_MEMBER_H_

@@ -27,8 +27,7 @@ inline constexpr std::byte kPoison{0x5a};
 class DeviceMemory {
  public:
   // `bytes` of poison, `shift` bytes behind an aligned address.
-  explicit DeviceMemory(size_t bytes, size_t shift = 0)
-      : bytes_(bytes), shift_(shift) {
+  explicit DeviceMemory(size_t bytes, size_t shift = 0) : bytes_(bytes), shift_(shift) {
     const Bytes poison(bytes + shift + 2 * kGuardBytes, kPoison);
     EXPECT_EQ(cudaMalloc(&memory_, poison.size()), cudaSuccess);
     EXPECT_EQ(cudaMemcpy(memory_, poison.data(), poison.size(), cudaMemcpyDefault), cudaSuccess);
@@ -88,7 +87,9 @@ class LaunchSite : public Scratch {
     scratch_.push_back(std::make_unique<DeviceMemory>(bytes));
     return scratch_.back()->data();
   }
-  PassTarget target() { return {.queue = {.multiprocessors = 2}, .scratch = this, .fault = fault_}; }
+  PassTarget target() {
+    return {.queue = {.multiprocessors = 2}, .scratch = this, .fault = fault_};
+  }
 
   // Waits for all launches; whether a kernel met bytes that no encoder wrote.
   bool Finish() {

@@ -45,7 +45,8 @@ TEST_F(SitesTest, AllReduceIsExactForEveryReductionAndCount) {
         for (const Reduction reduction : {Reduction::kSum, Reduction::kMax, Reduction::kAvg}) {
           std::vector<float> send(count), recv(count, -7);
           for (size_t i = 0; i < count; ++i) send[i] = InputOf(member.rank(), i);
-          const Op op = {.operation = Operation::kAllReduce, .count = count, .reduction = reduction};
+          const Op op = {
+              .operation = Operation::kAllReduce, .count = count, .reduction = reduction};
           for (const bool in_place : {false, true}) {
             float* const target = in_place ? send.data() : recv.data();
             const Status status = member.Run(op, send.data(), target);
@@ -94,7 +95,8 @@ TEST_F(SitesTest, OnlySharesCrossSitesAndTheyAreCompressed) {
   }
   EXPECT_GT(error, 0);
   EXPECT_LT(error, 0.05);
-  for (int rank = 1; rank < 4; ++rank) EXPECT_TRUE(results[0] == results[static_cast<size_t>(rank)]);
+  for (int rank = 1; rank < 4; ++rank)
+    EXPECT_TRUE(results[0] == results[static_cast<size_t>(rank)]);
 }
 
 TEST_F(SitesTest, OtherCallsGoAmongAllRanks) {

@@ -48,15 +48,15 @@ class Tensor {
   float* data() const { return data_; }
   void Write(std::vector<float> values, cudaStream_t stream) const {
     written_.push_back(std::move(values));  // until the stream has come to it
-    EXPECT_EQ(cudaMemcpyAsync(data_, written_.back().data(), count_ * sizeof(float), cudaMemcpyDefault,
-                              stream),
+    EXPECT_EQ(cudaMemcpyAsync(data_, written_.back().data(), count_ * sizeof(float),
+                              cudaMemcpyDefault, stream),
               cudaSuccess);
   }
   std::vector<float> Read(const Stream& stream) const {
     std::vector<float> values(count_);
-    EXPECT_EQ(cudaMemcpyAsync(values.data(), data_, count_ * sizeof(float), cudaMemcpyDefault,
-                              stream),
-              cudaSuccess);
+    EXPECT_EQ(
+        cudaMemcpyAsync(values.data(), data_, count_ * sizeof(float), cudaMemcpyDefault, stream),
+        cudaSuccess);
     stream.Synchronize();
     return values;
   }
@@ -266,9 +266,8 @@ TEST_P(StreamSuite, AbortLetsStreamsGo) {
   ASSERT_EQ(AllReduce(tensor, comms[0], stream), thinwireSuccess);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(cudaStreamQuery(stream), cudaErrorNotReady) << "rank 1 never comes";
-  OnThreads(2, [&](int rank) {
-    EXPECT_EQ(thinwireCommAbort(comms.Release(rank)), thinwireSuccess);
-  });
+  OnThreads(2,
+            [&](int rank) { EXPECT_EQ(thinwireCommAbort(comms.Release(rank)), thinwireSuccess); });
   stream.Synchronize();
   // The stream is of use again.
   tensor.Write(std::vector<float>(kCount, 4), stream);
@@ -307,15 +306,14 @@ TEST_P(StreamSuite, GroupsMayUseSeveralStreamsAndMeetThemselves) {
     }
     ASSERT_EQ(thinwireGroupEnd(), thinwireSuccess);
     for (const int peer : {0, 1}) {
-      EXPECT_EQ(got[peer].Read(streams[peer]),
-                Ramp(static_cast<float>(100 * peer + 10 * rank)));
+      EXPECT_EQ(got[peer].Read(streams[peer]), Ramp(static_cast<float>(100 * peer + 10 * rank)));
     }
   });
 }
 
 TEST(DeviceTest, HostAndDeviceRanksAgreeToTheBitWithEveryCodec) {
-  for (const char* policy : {"q8", "q4+ef", "rq4+ef", "delta(rq2)", "tk(1%,q4,q8)+ef", "iq8", "mxfp4",
-                             "rq1+unbiased", "q8+sr", "x3"}) {
+  for (const char* policy : {"q8", "q4+ef", "rq4+ef", "delta(rq2)", "tk(1%,q4,q8)+ef", "iq8",
+                             "mxfp4", "rq1+unbiased", "q8+sr", "x3"}) {
     SCOPED_TRACE(policy);
     Settings settings = Over("loopback");
     settings.device = "cuda";
@@ -373,9 +371,9 @@ TEST(DeviceTest, RefusesMemoryThatTheDeviceDoesNotReach) {
   ASSERT_EQ(cudaHostAlloc(&pinned, kCount * sizeof(float), cudaHostAllocMapped), cudaSuccess);
   auto* const values = static_cast<float*>(pinned);
   std::fill_n(values, kCount, 2.5f);
-  EXPECT_EQ(thinwireAllReduce(pinned, pinned, kCount, thinwireFloat32, thinwireSum, comms[0],
-                              &options),
-            thinwireSuccess);
+  EXPECT_EQ(
+      thinwireAllReduce(pinned, pinned, kCount, thinwireFloat32, thinwireSum, comms[0], &options),
+      thinwireSuccess);
   stream.Synchronize();
   EXPECT_EQ(values[kCount - 1], 2.5f);
   cudaFreeHost(pinned);

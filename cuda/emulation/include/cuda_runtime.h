@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Thinwire uses of the CUDA runtime, emulated on a CPU, so that its kernels, its device and its
-// graph captures are tested where no GPU is. Found in place of the toolkit's header by builds that
-// emulate. Streams are threads, device memory is memory that only their work may touch, and kernels
-// run thread by thread (block_emulator.h).
+// What Thinwire uses of the CUDA runtime, emulated on a CPU, so that its kernels, its device and
+// its graph captures are tested where no GPU is. Found in place of the toolkit's header by builds
+// that emulate. Streams are threads, device memory is memory that only their work may touch, and
+// kernels run thread by thread (block_emulator.h).
 //
 // Stricter than a GPU where that finds mistakes: threads of a block that wait at different places
 // end the program; host code that touches device memory crashes; cudaFree waits for all streams.
@@ -78,9 +78,7 @@ inline unsigned Lane() { return threadIdx.x % kWarpSize; }
 
 }  // namespace thinwire::emulation
 
-inline void __syncwarp(unsigned mask = 0xffffffffu) {
-  thinwire::emulation::ShareInWarp(mask, 0);
-}
+inline void __syncwarp(unsigned mask = 0xffffffffu) { thinwire::emulation::ShareInWarp(mask, 0); }
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int lane) {
   namespace e = thinwire::emulation;
@@ -133,8 +131,8 @@ T atomicAdd(T* target, T value) {
 }
 inline unsigned atomicMax(unsigned* target, unsigned value) {
   unsigned seen = __atomic_load_n(target, __ATOMIC_RELAXED);
-  while (seen < value && !__atomic_compare_exchange_n(target, &seen, value, false,
-                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (seen < value && !__atomic_compare_exchange_n(target, &seen, value, false, __ATOMIC_RELAXED,
+                                                      __ATOMIC_RELAXED)) {
   }
   return seen;
 }
@@ -155,9 +153,7 @@ T min(T a, T b) {
 }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
-inline int __clz(int bits) {
-  return bits == 0 ? 32 : __builtin_clz(static_cast<unsigned>(bits));
-}
+inline int __clz(int bits) { return bits == 0 ? 32 : __builtin_clz(static_cast<unsigned>(bits)); }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 // Byte i of the result is that byte of x (0 to 3) or y (4 to 7) which nibble i of `selector` names.
 inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
@@ -294,8 +290,7 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,
-                                     unsigned long long* id = nullptr,
-                                     cudaGraph_t* graph = nullptr,
+                                     unsigned long long* id = nullptr, cudaGraph_t* graph = nullptr,
                                      const cudaGraphNode_t** dependencies = nullptr,
                                      const cudaGraphEdgeData** edges = nullptr,
                                      size_t* count = nullptr);
