@@ -11,38 +11,22 @@
 namespace thinwire::cuda {
 namespace {
 
-// What elements of a type are in memory, and what they are reduced in.
-template <typename Format>
-struct NarrowType {
-  using Raw = typename Format::Bits;
-  using Wide = float;
-  static __device__ inline float Load(Raw raw) { return Widen<Format>(raw); }
-  static __device__ inline Raw Store(float x) { return Narrow<Format>(x); }
-};
-template <typename T>
-struct OwnType {
-  using Raw = T;
-  using Wide = T;
-  static __device__ inline T Load(T raw) { return raw; }
-  static __device__ inline T Store(T x) { return x; }
-};
-
 // Calls body with the type of `dtype`, any one.
 template <typename Body>
 __host__ __device__ inline void WithFloating(DataType dtype, Body&& body) {
   switch (dtype) {
     case DataType::kFloat16:
-      return body(NarrowType<Half>());
+      return body(NarrowElements<Half>());
     case DataType::kBfloat16:
-      return body(NarrowType<Bfloat16>());
+      return body(NarrowElements<Bfloat16>());
     case DataType::kFloat8e4m3:
-      return body(NarrowType<Float8e4m3>());
+      return body(NarrowElements<Float8e4m3>());
     case DataType::kFloat8e5m2:
-      return body(NarrowType<Float8e5m2>());
+      return body(NarrowElements<Float8e5m2>());
     case DataType::kFloat64:
-      return body(OwnType<double>());
+      return body(OwnElements<double>());
     default:
-      return body(OwnType<float>());
+      return body(OwnElements<float>());
   }
 }
 
@@ -73,13 +57,13 @@ __device__ inline typename Type::Wide LoadTerm(const TermArguments& term, DataTy
                                                size_t i) {
   using Wide = typename Type::Wide;
   using Raw = typename Type::Raw;
-  if (term.dtype == dtype) return Type::Load(reinterpret_cast<const Raw*>(term.bytes)[i]);
+  if (term.dtype == dtype) return Type::Widened(reinterpret_cast<const Raw*>(term.bytes)[i]);
   Wide value{};
   if constexpr (std::is_floating_point_v<Wide>) {
     WithFloating(term.dtype, [&](auto type) {
       using Other = decltype(type);
       value = static_cast<Wide>(
-          Other::Load(reinterpret_cast<const typename Other::Raw*>(term.bytes)[i]));
+          Other::Widened(reinterpret_cast<const typename Other::Raw*>(term.bytes)[i]));
     });
   }
   return value;
@@ -107,7 +91,7 @@ __global__ void __launch_bounds__(kThreads)
       if (arguments.reduction == Reduction::kAvg) {
         sums[i] = reduce::Averaged(sums[i], arguments.divisor);
       }
-      static_cast<typename Type::Raw*>(arguments.dense)[at] = Type::Store(sums[i]);
+      static_cast<typename Type::Raw*>(arguments.dense)[at] = Type::Narrowed(sums[i]);
     }
   }
 }
@@ -121,11 +105,11 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < kOfThread; ++i) {
       const size_t at = ElementAt(block, i);
       if (at >= arguments.count) continue;
-      const auto x = static_cast<float>(From::Load(source[at]));
+      const auto x = static_cast<float>(From::Widened(source[at]));
       WithFloating(arguments.target_dtype, [&](auto type) {
         using To = decltype(type);
         static_cast<typename To::Raw*>(arguments.target)[at] =
-            To::Store(static_cast<typename To::Wide>(x));
+            To::Narrowed(static_cast<typename To::Wide>(x));
       });
     }
   }
@@ -144,17 +128,17 @@ cudaError_t ReduceElements(const ReduceArguments& arguments, const Queue& queue)
   };
   switch (arguments.dtype) {
     case DataType::kInt8:
-      return launch(OwnType<int8_t>());
+      return launch(OwnElements<int8_t>());
     case DataType::kUint8:
-      return launch(OwnType<uint8_t>());
+      return launch(OwnElements<uint8_t>());
     case DataType::kInt32:
-      return launch(OwnType<int32_t>());
+      return launch(OwnElements<int32_t>());
     case DataType::kUint32:
-      return launch(OwnType<uint32_t>());
+      return launch(OwnElements<uint32_t>());
     case DataType::kInt64:
-      return launch(OwnType<int64_t>());
+      return launch(OwnElements<int64_t>());
     case DataType::kUint64:
-      return launch(OwnType<uint64_t>());
+      return launch(OwnElements<uint64_t>());
     default: {
       cudaError_t launched = cudaSuccess;
       WithFloating(arguments.dtype, [&](auto type) { launched = launch(type); });

@@ -17,6 +17,11 @@
 
 namespace thinwire::cuda {
 
+// The types that tiles are made of and kept as (tile.cuh).
+constexpr bool FitsTiles(DataType dtype) {
+  return dtype == DataType::kFloat32 || dtype == DataType::kBfloat16 || dtype == DataType::kFloat16;
+}
+
 // The state a kernel advances (codec/passes.h, StateSpan), kept as elements of `dtype`.
 struct StateArguments {
   Feedback kind = Feedback::kNone;

@@ -11,10 +11,6 @@ namespace {
 
 constexpr auto kFloat = DataType::kFloat32;
 
-bool FitsTiles(DataType dtype) {
-  return dtype == kFloat || dtype == DataType::kBfloat16 || dtype == DataType::kFloat16;
-}
-
 bool IsRaw(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
 
 // The type whose elements are the codec's bytes, if they are.

@@ -91,27 +91,27 @@ __device__ inline void SetElement(uint16_t x, int i, Four<uint16_t>& four) {
 
 // ---- Elements of a type in memory, to and from binary32 ----
 
+// What elements of a type are in memory, and what they are worked on as.
 template <typename Format>
 struct NarrowElements {
   using Raw = typename Format::Bits;
+  using Wide = float;
   static __device__ inline float Widened(Raw raw) { return Widen<Format>(raw); }
   static __device__ inline Raw Narrowed(float x) { return Narrow<Format>(x); }
 };
-struct FloatElements {
-  using Raw = float;
-  static __device__ inline float Widened(float raw) { return raw; }
-  static __device__ inline float Narrowed(float x) { return x; }
+template <typename T>
+struct OwnElements {
+  using Raw = T;
+  using Wide = T;
+  static __device__ inline T Widened(T raw) { return raw; }
+  static __device__ inline T Narrowed(T x) { return x; }
 };
 
-// Calls body with what `dtype` stands for: of the types that tiles are made of and kept as. Others
-// are converted on their way (element_kernels.cu).
-__host__ __device__ inline bool FitsTiles(DataType dtype) {
-  return dtype == DataType::kFloat32 || dtype == DataType::kBfloat16 ||
-         dtype == DataType::kFloat16;
-}
+// Calls body with what `dtype` stands for, of the types that fit tiles. Others are converted on
+// their way (element_kernels.cu).
 template <typename Body>
 __device__ inline void WithElements(DataType dtype, Body&& body) {
-  if (dtype == DataType::kFloat32) return body(FloatElements());
+  if (dtype == DataType::kFloat32) return body(OwnElements<float>());
   if (dtype == DataType::kBfloat16) return body(NarrowElements<Bfloat16>());
   body(NarrowElements<Half>());
 }

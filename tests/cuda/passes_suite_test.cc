@@ -74,6 +74,14 @@ bool SameElements(const Bytes& a, const Bytes& b, DataType dtype) {
   return true;
 }
 
+std::vector<std::string_view> SpecsThat(bool (Codec::*are)() const) {
+  std::vector<std::string_view> specs;
+  for (const std::string_view spec : CodecSpecs()) {
+    if ((FindCodec(std::string(spec)).value()->*are)()) specs.push_back(spec);
+  }
+  return specs;
+}
+
 class PassesSuite : public testing::TestWithParam<std::string_view> {
  protected:
   Bytes HostEncode(const Bytes& elements, DataType dtype, size_t count) const {
@@ -116,12 +124,11 @@ TEST_P(PassesSuite, EncodesAndDecodesLikeTheHost) {
       ASSERT_TRUE(codec_.Decode(want, kFloat, count, values.data()).ok());
       const DeviceMemory bytes{std::span<const std::byte>(want)};
       DeviceMemory decoded(count * sizeof(float));
-      ASSERT_TRUE(LaunchDecode({.codec = &codec_,
-                                .bytes = bytes.bytes(),
-                                .count = count,
-                                .target = decoded.data()},
-                               site_.target())
-                      .ok());
+      ASSERT_TRUE(
+          LaunchDecode(
+              {.codec = &codec_, .bytes = bytes.bytes(), .count = count, .target = decoded.data()},
+              site_.target())
+              .ok());
       ASSERT_FALSE(site_.Finish());
       ASSERT_TRUE(decoded.Read() == Elements(values, kFloat));
     }
@@ -227,14 +234,7 @@ TEST_P(PassesSuite, SumsLikeTheHostAndEncodesTheSum) {
 
 // Residuals and references, over three visits; kept in every way.
 class StateSuite : public PassesSuite {};
-INSTANTIATE_TEST_SUITE_P(Codecs, StateSuite, testing::ValuesIn([] {
-                           std::vector<std::string_view> contractive;
-                           for (const std::string_view spec : CodecSpecs()) {
-                             const Codec& codec = *FindCodec(std::string(spec)).value();
-                             if (codec.contractive()) contractive.push_back(spec);
-                           }
-                           return contractive;
-                         }()),
+INSTANTIATE_TEST_SUITE_P(Codecs, StateSuite, testing::ValuesIn(SpecsThat(&Codec::contractive)),
                          [](const auto& tested) { return TestName(tested.param); });
 
 TEST_P(StateSuite, AdvancesResidualsLikeTheHost) {
@@ -319,17 +319,17 @@ TEST_P(StateSuite, AdvancesReferencesLikeTheHostAtBothEnds) {
       ASSERT_TRUE(at_sender.Read() == after);
 
       DeviceMemory decoded(want.size());
-      ASSERT_TRUE(LaunchDecode({.codec = &codec,
-                                .bytes = encoded.bytes(),
-                                .dtype = dtype,
-                                .count = count,
-                                .target = decoded.data(),
-                                .state = {Feedback::kReference, &storage,
-                                          visit == 0 ? nullptr : at_receiver.data(),
-                                          at_receiver.data()},
-                                .divisor = 3},
-                               site_.target())
-                      .ok());
+      ASSERT_TRUE(
+          LaunchDecode({.codec = &codec,
+                        .bytes = encoded.bytes(),
+                        .dtype = dtype,
+                        .count = count,
+                        .target = decoded.data(),
+                        .state = {Feedback::kReference, &storage,
+                                  visit == 0 ? nullptr : at_receiver.data(), at_receiver.data()},
+                        .divisor = 3},
+                       site_.target())
+              .ok());
       ASSERT_FALSE(site_.Finish());
       ASSERT_TRUE(SameElements(decoded.Read(), want, dtype));
       ASSERT_TRUE(at_receiver.Read() == came);
@@ -365,14 +365,13 @@ TEST_P(StateSuite, SumsReferencesAndAdvancesItsOwn) {
   const DeviceMemory bytes{std::span<const std::byte>(coded)};
   const DeviceMemory before{std::span<const std::byte>(reference)};
   DeviceMemory after(state_bytes), got(want.size()), got_residual(residual.size());
-  const Term terms[] = {
-      {.codec = &codec_,
-       .bytes = bytes.bytes(),
-       .state = {Feedback::kReference, &storage, before.data(), after.data()}},
-      {.codec = nullptr,
-       .bytes = {},
-       .state = {Feedback::kReference, &storage, before.data(), nullptr}},
-      {.codec = &codec_, .bytes = bytes.bytes()}};
+  const Term terms[] = {{.codec = &codec_,
+                         .bytes = bytes.bytes(),
+                         .state = {Feedback::kReference, &storage, before.data(), after.data()}},
+                        {.codec = nullptr,
+                         .bytes = {},
+                         .state = {Feedback::kReference, &storage, before.data(), nullptr}},
+                        {.codec = &codec_, .bytes = bytes.bytes()}};
   pass.terms = terms;
   pass.encoded = got.data();
   pass.state.after = got_residual.data();
@@ -386,14 +385,7 @@ TEST_P(StateSuite, SumsReferencesAndAdvancesItsOwn) {
 // ---- Agreed steps ----
 
 class StepsSuite : public PassesSuite {};
-INSTANTIATE_TEST_SUITE_P(Codecs, StepsSuite, testing::ValuesIn([] {
-                           std::vector<std::string_view> exact;
-                           for (const std::string_view spec : CodecSpecs()) {
-                             const Codec& codec = *FindCodec(std::string(spec)).value();
-                             if (codec.sums_exactly()) exact.push_back(spec);
-                           }
-                           return exact;
-                         }()),
+INSTANTIATE_TEST_SUITE_P(Codecs, StepsSuite, testing::ValuesIn(SpecsThat(&Codec::sums_exactly)),
                          [](const auto& tested) { return TestName(tested.param); });
 
 TEST_P(StepsSuite, MeasuresStepsLikeTheHost) {
@@ -451,12 +443,11 @@ TEST_P(StepsSuite, EncodesOnAgreedStepsLikeTheHost) {
       Floats values(count);
       ASSERT_TRUE(codec.Decode(want, kFloat, count, values.data()).ok());
       const DeviceMemory decoded(count * sizeof(float));
-      ASSERT_TRUE(LaunchDecode({.codec = &codec,
-                                .bytes = encoded.bytes(),
-                                .count = count,
-                                .target = decoded.data()},
-                               site_.target())
-                      .ok());
+      ASSERT_TRUE(
+          LaunchDecode(
+              {.codec = &codec, .bytes = encoded.bytes(), .count = count, .target = decoded.data()},
+              site_.target())
+              .ok());
       ASSERT_FALSE(site_.Finish());
       ASSERT_TRUE(decoded.Read() == Elements(values, kFloat));
     }
