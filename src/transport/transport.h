@@ -57,6 +57,13 @@ struct Request {
   bool pending() const { return state == State::kPending; }
 };
 
+// What a transport knows of the path to a peer from what it sent there; 0: not known.
+struct PathFigures {
+  double round_trip_seconds = 0;  // the shortest seen
+  double rate = 0;                // bytes a second delivered at best
+  double loss = 0;                // part of the packets that had to be sent again
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -83,6 +90,12 @@ class Transport {
   // before it closed is delivered first. A peer that closed in good order is reported too: whether
   // that matters only the caller knows.
   virtual Status PeerStatus(int peer) const = 0;
+
+  // What is known of the path to a peer, as of the last Poll. Zeros where the transport can't tell.
+  virtual PathFigures PathTo(int peer) const {
+    (void)peer;
+    return {};
+  }
 
   // Sleeps until something may have happened, Wake was called, or the deadline passed.
   virtual void Wait(TimePoint deadline) = 0;

@@ -39,6 +39,7 @@ class TransportDecorator : public Transport {
   }
 
   Status PeerStatus(int peer) const override { return inner_->PeerStatus(peer); }
+  PathFigures PathTo(int peer) const override { return inner_->PathTo(peer); }
   void Wake() override { inner_->Wake(); }
   void Close(TimePoint deadline) override { inner_->Close(deadline); }
 
