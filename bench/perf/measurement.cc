@@ -157,8 +157,8 @@ void AddStatistics(const Rank& rank, const Workload& work, Figures* figures) {
   for (const Sent& sent : rank.Gather(Sent{statistics.rawBytes, statistics.wireBytes})) {
     raw += sent.raw;
     wire += sent.wire;
-    figures->wire_bytes =
-        std::max(figures->wire_bytes, sent.wire / std::max<uint64_t>(statistics.calls, 1));
+    figures->wire_bytes = std::max(
+        figures->wire_bytes, work.calls * sent.wire / std::max<uint64_t>(statistics.calls, 1));
   }
   figures->ratio = raw > 0 ? static_cast<double>(raw) / static_cast<double>(wire) : 1;
   figures->codec = statistics.codec;

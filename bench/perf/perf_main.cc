@@ -52,8 +52,9 @@ uint64_t RunRows(const Rank& rank, const PerfOptions& options, Report* report) {
   for (const size_t bytes : options.sizes) {
     for (const ElementType* type : options.types) {
       for (const Reduction& reduction : options.reductions) {
-        const Workload work = MakeWorkload(*options.operation, *type, reduction.op, options.root,
-                                           rank.rank(), rank.ranks(), bytes);
+        Workload work = MakeWorkload(*options.operation, *type, reduction.op, options.root,
+                                     rank.rank(), rank.ranks(), bytes);
+        work.calls = options.calls;
         const auto measure = [&](bool in_place) {
           const Figures figures =
               Measure(rank, &start, work, in_place, options.measurement, [&](int done, int total) {

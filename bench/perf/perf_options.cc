@@ -82,6 +82,10 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
   app->add_option("-w,--warmup_iters", options->measurement.warmups, "calls before those")
       ->default_val(2)
       ->check(CLI::Range(0, 1'000'000));
+  app->add_option("-m,--agg_iters", options->calls,
+                  "so many calls in a group, each on its part of the elements")
+      ->default_val(1)
+      ->check(CLI::Range(1, 1'000'000));
   app->add_option("-d,--datatype", texts->type,
                   "int8, uint8, int32, uint32, int64, uint64, half, float, double, bfloat16, "
                   "f8e4m3, f8e5m2 or all")
@@ -113,6 +117,9 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
 
 void Apply(const Texts& texts, PerfOptions* options) {
   options->operation = Named(Operations(), texts.operation, "operation").front();
+  if (options->calls > 1 && !options->operation->divides()) {
+    throw PerfError(fmt::format("{} can't be divided into several calls", texts.operation));
+  }
   options->types = Named(ElementTypes(), texts.type, "type");
   for (const Reduction* reduction : Named(kReductions, texts.reduction, "reduction")) {
     options->reductions.push_back(*reduction);

@@ -24,6 +24,7 @@ struct PerfOptions {
   std::vector<Reduction> reductions;
   std::vector<size_t> sizes;  // bytes
   int root = 0;
+  size_t calls = 1;  // in a group
   MeasurementOptions measurement;
   int ranks = 0;  // threads of this process; 0: the job this process was started in
   std::string json_path;

@@ -23,15 +23,15 @@ constexpr Operation kOperations[] = {
 };
 
 // Everyone sends to the next rank and receives from the one before.
-thinwireResult_t SendReceive(const Workload& work, const void* send, void* recv,
+thinwireResult_t SendReceive(const Workload& work, const void* send, void* recv, size_t count,
                              thinwireComm_t comm, const thinwireCallOptions_t* options) {
   const int next = (work.rank + 1) % work.ranks;
   const int previous = (work.rank + work.ranks - 1) % work.ranks;
   thinwireResult_t result = thinwireGroupStart();
   if (result != thinwireSuccess) return result;
-  result = thinwireSend(send, work.count, work.type->dtype, next, comm, options);
+  result = thinwireSend(send, count, work.type->dtype, next, comm, options);
   if (result == thinwireSuccess) {
-    result = thinwireRecv(recv, work.count, work.type->dtype, previous, comm, options);
+    result = thinwireRecv(recv, count, work.type->dtype, previous, comm, options);
   }
   const thinwireResult_t ended = thinwireGroupEnd();
   return result == thinwireSuccess ? ended : result;
@@ -86,24 +86,38 @@ std::vector<Workload::Part> Workload::Expected(Values values) const {
   return {};
 }
 
-thinwireResult_t Workload::Call(const void* send, void* recv, const perf::Rank& on) const {
+thinwireResult_t Workload::Call(const std::byte* send, std::byte* recv,
+                                const perf::Rank& on) const {
+  if (calls == 1) return CallOn(send, recv, count, on);
+  thinwireResult_t result = thinwireGroupStart();
+  for (size_t call = 0; call < calls && result == thinwireSuccess; ++call) {
+    const size_t begin = count * call / calls;
+    const size_t end = count * (call + 1) / calls;
+    result = CallOn(send + begin * type->bytes, recv + begin * type->bytes, end - begin, on);
+  }
+  const thinwireResult_t ended = thinwireGroupEnd();
+  return result == thinwireSuccess ? ended : result;
+}
+
+thinwireResult_t Workload::CallOn(const std::byte* send, std::byte* recv, size_t elements,
+                                  const perf::Rank& on) const {
   const thinwireComm_t comm = on.comm();
   thinwireCallOptions_t options = THINWIRE_CALL_OPTIONS_INITIALIZER;
   options.stream = on.memory()->stream();
   const thinwireDataType_t dtype = type->dtype;
   switch (operation->id) {
     case OperationId::kAllReduce:
-      return thinwireAllReduce(send, recv, count, dtype, op, comm, &options);
+      return thinwireAllReduce(send, recv, elements, dtype, op, comm, &options);
     case OperationId::kReduceScatter:
-      return thinwireReduceScatter(send, recv, count, dtype, op, comm, &options);
+      return thinwireReduceScatter(send, recv, elements, dtype, op, comm, &options);
     case OperationId::kAllGather:
-      return thinwireAllGather(send, recv, count, dtype, comm, &options);
+      return thinwireAllGather(send, recv, elements, dtype, comm, &options);
     case OperationId::kBroadcast:
-      return thinwireBroadcast(send, recv, count, dtype, root, comm, &options);
+      return thinwireBroadcast(send, recv, elements, dtype, root, comm, &options);
     case OperationId::kReduce:
-      return thinwireReduce(send, recv, count, dtype, op, root, comm, &options);
+      return thinwireReduce(send, recv, elements, dtype, op, root, comm, &options);
     case OperationId::kSendReceive:
-      return SendReceive(*this, send, recv, comm, &options);
+      return SendReceive(*this, send, recv, elements, comm, &options);
     case OperationId::kBarrier:
       return thinwireBarrier(comm, &options);
   }

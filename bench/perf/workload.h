@@ -37,6 +37,8 @@ struct Operation {
   bool same_bits;  // all ranks end with the same buffer
   bool send_all;   // the input has a part for every rank
   bool recv_all;   // the output has a part of every rank
+  // Is the same whether it is called once or for each part of the elements.
+  bool divides() const { return !send_all && !recv_all && id != OperationId::kBarrier; }
 };
 std::span<const Operation> Operations();
 
@@ -48,7 +50,8 @@ struct Workload {
   int root;
   int rank;
   int ranks;
-  size_t count;  // as the library's call counts
+  size_t count;      // as the library's call counts
+  size_t calls = 1;  // in a group, each on its part of the elements; see Operation::divides
 
   size_t send_elements() const { return count * Parts(operation->send_all); }
   size_t recv_elements() const { return count * Parts(operation->recv_all); }
@@ -73,11 +76,13 @@ struct Workload {
   Pattern Input(Values values) const { return Input(values, rank); }
 
   // On the stream of the rank's memory.
-  thinwireResult_t Call(const void* send, void* recv, const perf::Rank& on) const;
+  thinwireResult_t Call(const std::byte* send, std::byte* recv, const perf::Rank& on) const;
 
  private:
   size_t Rank() const { return static_cast<size_t>(rank); }
   size_t Parts(bool all) const { return all ? static_cast<size_t>(ranks) : 1; }
+  thinwireResult_t CallOn(const std::byte* send, std::byte* recv, size_t elements,
+                          const perf::Rank& on) const;
   Pattern Input(Values values, int of_rank) const;
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "transport/buffers.h"
 
 namespace thinwire {
 namespace {
@@ -19,16 +20,6 @@ constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a good
 constexpr double kLostGraceSeconds = 0.1;    // the reason may come behind a lost connection
 constexpr size_t kEndedRemembered = 256;
 constexpr size_t kMaxReasonBytes = 1024;
-
-// A message to oneself: the bytes of a frame, copied.
-class OwnBuffer final : public Message::Buffer {
- public:
-  explicit OwnBuffer(std::span<const std::byte> bytes) : bytes_(bytes.begin(), bytes.end()) {}
-  std::span<std::byte> bytes() override { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
 
 // Of frames of a collective, or of a send or receive of `peer`.
 OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, int peer) {
@@ -51,7 +42,8 @@ Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Tr
       transport_(std::move(transport)),
       host_(host),
       pacer_(links_, options.rank),
-      peers_(static_cast<size_t>(options.ranks)) {
+      peers_(static_cast<size_t>(options.ranks)),
+      bundles_(options.ranks) {
   for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
   thread_ = std::thread([this] { Run(); });
 }
@@ -140,6 +132,7 @@ void Engine::Loop() {
     moved |= ReapSends();
     Retire();
     if (now >= next_watch_) Watch(now);
+    SendBundles();
     const bool idle = runs_.empty() && awaited_.empty();
     if (closing_.load(std::memory_order_acquire) && idle && MayLeave(now)) break;
     if (moved) continue;
@@ -254,7 +247,7 @@ void Engine::StartOne(Collective collective, std::shared_ptr<Completion> complet
   }
   const auto early = early_.extract(key);
   if (early.empty()) return;
-  for (Message& message : early.mapped()) ReceiveFrame(std::move(message), Now());
+  for (Message& message : early.mapped()) ReceiveMessage(std::move(message), Now());
 }
 
 bool Engine::MayComeEarly(const OperationKey& key) {
@@ -272,16 +265,31 @@ bool Engine::ReceiveAll() {
   const TimePoint now = Now();
   for (Message& message : arrived_) {
     moved = true;
-    ReceiveFrame(std::move(message), now);
+    ReceiveMessage(std::move(message), now);
   }
   arrived_.clear();
   return moved;
 }
 
-void Engine::ReceiveFrame(Message message, TimePoint now) {
+void Engine::ReceiveMessage(Message message, TimePoint now) {
+  std::span<const std::byte> bytes = message.bytes();
+  ParsedFrame frame = ParseFrame(bytes);
+  if (frame.state != ParseState::kFrame || frame.bytes == bytes.size()) {
+    return ReceiveFrame(frame, std::move(message), now);
+  }
+  const int source = message.source();
+  for (;;) {
+    const size_t size = frame.state == ParseState::kFrame ? frame.bytes : bytes.size();
+    ReceiveFrame(frame, Message(source, std::make_unique<OwnedBuffer>(bytes.first(size))), now);
+    bytes = bytes.subspan(size);
+    if (bytes.empty()) return;
+    frame = ParseFrame(bytes);
+  }
+}
+
+void Engine::ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint now) {
   if (Failed()) return;
   const int source = message.source();
-  const ParsedFrame frame = ParseFrame(message.bytes());
   if (frame.state != ParseState::kFrame) {
     return Fail(
         RemoteError("a frame from rank {} is damaged: {}", source,
@@ -372,17 +380,22 @@ bool Engine::SendAll(TimePoint now) {
 
 bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now) {
   const int peer = run->plan().steps[item.step].peer;
-  SendInFlight& send = sends_.emplace_back();
-  send.run = run;
-  send.item = item;
   const std::span<const std::byte> frame = run->StartSend(item, now);
   if (peer == options_.rank) {
-    to_self_.emplace_back(peer, std::make_unique<OwnBuffer>(frame));
-    send.request.state = Request::State::kDone;
+    to_self_.emplace_back(peer, std::make_unique<OwnedBuffer>(frame));
+    run->FinishSend(item);
     return true;
   }
   pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
   peers_[static_cast<size_t>(peer)].spoken = now;
+  if (Bundles::Takes(frame.size())) {
+    bundles_.Add(peer, frame);
+    run->FinishSend(item);
+    return true;
+  }
+  SendInFlight& send = sends_.emplace_back();
+  send.run = run;
+  send.item = item;
   const Status sent = transport_->Send(peer, frame, &send.request);
   if (sent.ok()) return true;
   Fail(
@@ -441,7 +454,7 @@ void Engine::TakeControl(const FrameHeader& header) {
                     peer, header.segment, header.message, run.Describe()));
   }
   if (peer == options_.rank) {
-    to_self_.emplace_back(peer, std::make_unique<OwnBuffer>(frame));
+    to_self_.emplace_back(peer, std::make_unique<OwnedBuffer>(frame));
   } else {
     SendOwn(peer, std::move(frame));
   }
@@ -458,11 +471,20 @@ void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std:
 
 void Engine::SendOwn(int peer, std::vector<std::byte> frame) {
   if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
-  SendInFlight& send = sends_.emplace_back();
-  send.frame = std::move(frame);
   peers_[static_cast<size_t>(peer)].spoken = Now();
+  if (Bundles::Takes(frame.size())) return bundles_.Add(peer, frame);
+  SendFrames(peer, std::move(frame));
+}
+
+void Engine::SendBundles() {
+  for (auto& [peer, frames] : bundles_.Take()) SendFrames(peer, std::move(frames));
+}
+
+void Engine::SendFrames(int peer, std::vector<std::byte> frames) {
+  SendInFlight& send = sends_.emplace_back();
+  send.frames = std::move(frames);
   // A failure shows in PeerStatus, which Watch reads.
-  if (!transport_->Send(peer, send.frame, &send.request).ok()) sends_.pop_back();
+  if (!transport_->Send(peer, send.frames, &send.request).ok()) sends_.pop_back();
 }
 
 void Engine::Retire() {
@@ -577,6 +599,7 @@ bool Engine::MayLeave(TimePoint now) {
     for (int peer = 0; peer < options_.ranks && !Failed(); ++peer) {
       SendControl(FrameKind::kGoodbye, peer);
     }
+    SendBundles();
   }
   next_watch_ = std::min(next_watch_, leave_by_);
   return (sends_.empty() && unsettled_.empty()) || now >= leave_by_;

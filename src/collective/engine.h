@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "collective/bundles.h"
 #include "collective/flow_control.h"
 #include "collective/link_model.h"
 #include "collective/operation_run.h"
@@ -75,9 +76,9 @@ class Engine {
   };
   struct SendInFlight {
     Request request;
-    std::shared_ptr<OperationRun> run;  // null: a frame of the engine's own
+    std::shared_ptr<OperationRun> run;  // null: frames of the engine's own
     Item item;
-    std::vector<std::byte> frame;  // of the engine's own
+    std::vector<std::byte> frames;  // of the engine's own
   };
   struct Peer {
     bool left = false;  // said goodbye
@@ -98,7 +99,9 @@ class Engine {
   // Whether frames of an operation may come before it starts here.
   bool MayComeEarly(const OperationKey& key);
   bool ReceiveAll();
-  void ReceiveFrame(Message message, TimePoint now);
+  // One frame, or several that left together.
+  void ReceiveMessage(Message message, TimePoint now);
+  void ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint now);
   void ReceiveData(const ParsedFrame& frame, Message message, TimePoint now);
   bool ComputeAll();
   bool SendAll(TimePoint now);
@@ -110,6 +113,9 @@ class Engine {
   void TakeControl(const FrameHeader& header);
   void SendFrame(int peer, const FrameHeader& header, std::span<const std::byte> payload);
   void SendOwn(int peer, std::vector<std::byte> frame);
+  // Hands what was bundled to the transport.
+  void SendBundles();
+  void SendFrames(int peer, std::vector<std::byte> frames);
   void Retire();
   void Watch(TimePoint now);
   void WatchPeer(int rank, TimePoint now);
@@ -148,6 +154,7 @@ class Engine {
   // Sequence after the last one handed in, of collectives and of each direction with each peer.
   std::map<std::pair<OperationKey::Kind, int>, uint64_t> next_sequence_;
   std::deque<std::pair<OperationKey, FrameHeader>> ended_;  // lately, for error texts
+  Bundles bundles_;
   std::list<SendInFlight> sends_;
   std::vector<Message> arrived_;
   std::deque<Message> to_self_;

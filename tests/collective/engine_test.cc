@@ -7,6 +7,7 @@
 #include "support/collective_suite.h"
 #include "support/engine_member.h"
 #include "support/late_device.h"
+#include "transport/transport_decorator.h"
 #include "transport/shaped_transport.h"
 
 namespace thinwire {
@@ -85,6 +86,43 @@ TEST(EngineTest, FiguresCountHeadersAndPayload) {
     EXPECT_GT(completion->figures().total_seconds, 0);
     EXPECT_FALSE(completion->figures().error_measured);
   });
+}
+
+class CountingTransport final : public TransportDecorator {
+ public:
+  CountingTransport(std::unique_ptr<Transport> inner, std::atomic<int>* sent)
+      : TransportDecorator("count", std::move(inner)), sent_(sent) {}
+  Status Send(int peer, std::span<const std::byte> bytes, Request* request) override {
+    ++*sent_;
+    return inner().Send(peer, bytes, request);
+  }
+  bool Poll(std::vector<Message>* arrived) override { return inner().Poll(arrived); }
+  void Wait(TimePoint deadline) override { inner().Wait(deadline); }
+
+ private:
+  std::atomic<int>* const sent_;
+};
+
+TEST(EngineTest, SmallOperationsOfAGroupShareMessages) {
+  std::atomic<int> sent = 0;
+  EngineStack stack = Plain("loopback");
+  stack.transport = [&](int) -> Result<std::unique_ptr<Transport>> {
+    TW_ASSIGN(auto inner, MakeTransport("loopback", {}));
+    return std::unique_ptr<Transport>(std::make_unique<CountingTransport>(std::move(inner), &sent));
+  };
+  constexpr int kOperations = 300;
+  RunEngines(stack, 3, [](EngineMember& member) {
+    std::vector<float> values(kOperations, 1);
+    std::vector<Member::Part> parts(kOperations);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      parts[i].op.count = 1;
+      parts[i].send = parts[i].recv = &values[i];
+    }
+    const Status status = member.RunTogether(parts);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(values, std::vector<float>(kOperations, 3));
+  });
+  EXPECT_LT(sent, kOperations);  // one by one they would be six times as many
 }
 
 TEST(EngineTest, RefusesWorkAfterAFailure) {

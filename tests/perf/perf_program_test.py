@@ -62,6 +62,14 @@ class PerfProgramTest(unittest.TestCase):
                         expected if operation in REDUCING else {"none"},
                     )
 
+    def test_a_group_of_calls_is_as_one(self):
+        for operation in ["all_reduce", "broadcast", "reduce", "send_recv"]:
+            with self.subTest(operation=operation):
+                self.run_all(operation, "--transport", "loopback", "-m", "37")
+        status, _, output = program.perf("all_gather", *SIZES, "-m", "2")
+        self.assertEqual(status, 2, output)
+        self.assertIn("all_gather", output)
+
     def test_every_algorithm_is_exact_and_within_the_bound(self):
         for algorithm in ["sra", "ring", "one-shot"]:
             for codec in ["raw", "q8", "bf16"]:
