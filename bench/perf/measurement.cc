@@ -171,6 +171,9 @@ double MedianMicroseconds(const std::vector<int64_t>& sorted) {
 }
 
 void AddTimes(std::vector<int64_t> durations, const Workload& work, Figures* figures) {
+  for (const int64_t nanoseconds : durations) {
+    figures->each_microseconds.push_back(static_cast<double>(nanoseconds) / 1e3);
+  }
   std::sort(durations.begin(), durations.end());
   figures->microseconds = MedianMicroseconds(durations);
   figures->microseconds_min = static_cast<double>(durations.front()) / 1e3;

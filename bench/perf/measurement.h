@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "rank.h"
 #include "start_line.h"
@@ -21,6 +22,7 @@ struct Figures {
   double microseconds = 0;  // median, shortest and longest of the iterations
   double microseconds_min = 0;
   double microseconds_max = 0;
+  std::vector<double> each_microseconds;  // in the order they were called
   // Of calls on a stream, which return at once: the median of how long that took, over all ranks.
   std::optional<double> issue_microseconds;
   double algorithm_bandwidth = 0;  // GB/s

@@ -65,7 +65,7 @@ uint64_t RunRows(const Rank& rank, const PerfOptions& options, Report* report) {
         };
         const Figures out_of_place = measure(false);
         std::optional<Figures> in_place;
-        if (work.operation->in_place) in_place = measure(true);
+        if (work.operation->in_place && options.in_place) in_place = measure(true);
         if (report != nullptr) report->Add(work, reduction, out_of_place, in_place);
       }
     }

@@ -28,6 +28,7 @@ struct Texts {
   uint64_t step = 0;
   double factor = 4;
   int check = 1;
+  bool out_of_place_only = false;
   std::string codec = "raw";
   std::string algorithm = kAutomatic;
   std::string delay;
@@ -94,6 +95,7 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
       ->capture_default_str();
   app->add_option("-r,--root", options->root, "root of broadcast and reduce")
       ->capture_default_str();
+  app->add_flag("--out-of-place", texts->out_of_place_only, "don't measure in place too");
   app->add_option("-c,--check", texts->check, "1: check the results; 0: don't")
       ->capture_default_str();
   app->add_option("--codec", texts->codec, "codec of what it can code, at every size")
@@ -131,6 +133,7 @@ void Apply(const Texts& texts, PerfOptions* options) {
     options->types.resize(1);
   }
   options->measurement.check = texts.check != 0;
+  options->in_place = !texts.out_of_place_only;
   if (options->policy.empty()) {
     options->policy = fmt::format("* >=0: {} algo={}", texts.codec, texts.algorithm);
   }

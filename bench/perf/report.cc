@@ -91,6 +91,7 @@ void Report::AddJson(const Workload& work, const Reduction& reduction, const Fig
                         {"time_us", figures.microseconds},
                         {"time_us_min", figures.microseconds_min},
                         {"time_us_max", figures.microseconds_max},
+                        {"times_us", figures.each_microseconds},
                         {"issue_us", nullptr},
                         {"algbw", figures.algorithm_bandwidth},
                         {"busbw", figures.bus_bandwidth},
