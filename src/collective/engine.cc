@@ -260,7 +260,8 @@ void Engine::StartOne(Collective collective, std::shared_ptr<Completion> complet
   for (Message& message : early.mapped()) {
     PeerAt(message.source()).early_bytes -= message.bytes().size() + kEarlyOverheadBytes;
     if (Failed()) return;
-    ReceiveData(ParseFrame(message.bytes()), std::move(message), Now());
+    const ParsedFrame frame = ParseFrame(message.bytes());
+    ReceiveData(frame, std::move(message), Now());
   }
 }
 
