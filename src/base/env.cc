@@ -70,6 +70,7 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_TIMEOUT", ParseSeconds, &env.timeout_seconds));
   TW_TRY(ReadParsed("THINWIRE_CONNECT_TIMEOUT", ParseSeconds, &env.connect_timeout_seconds));
   TW_TRY(ReadParsed("THINWIRE_SILENCE", ParseSeconds, &env.silence_seconds));
+  TW_TRY(ReadParsed("THINWIRE_EARLY", ParseBytes, &env.early_bytes));
   TW_TRY(ReadParsed("THINWIRE_SEGMENT", ParseBytes, &env.segment_bytes));
   TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));

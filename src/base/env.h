@@ -41,8 +41,12 @@ struct Env {
   double connect_timeout_seconds = 60;
 
   // THINWIRE_SILENCE: a peer from which nothing (heartbeats included) came for so long is given
-  // up. Default 10 s.
+  // up; links on which a frame takes long get more time. Default 10 s.
   double silence_seconds = 10;
+
+  // THINWIRE_EARLY: memory for what one peer sent of calls that this rank has not made yet; more is
+  // an error. Default 1G.
+  size_t early_bytes = size_t{1} << 30;
 
   // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 128K.
   size_t segment_bytes = size_t{128} << 10;

@@ -5,21 +5,18 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "transport/buffers.h"
 
 namespace thinwire {
 namespace {
 
-constexpr double kWatchSeconds = 0.1;        // how often peers and deadlines are looked at
-constexpr double kDeviceSeconds = 50e-6;     // how often a device at work is asked
-constexpr double kGateSeconds = 100e-6;      // how often a gate is looked at that no stream reached
-constexpr double kLingerSeconds = 1;         // longest wait until the transport has the last frames
-constexpr double kCloseSeconds = 5;          // longest wait until the peers have them
-constexpr double kFailedCloseSeconds = 0.2;  // likewise of the reason for a failure
-constexpr double kDepartedGraceSeconds = 1;  // frames may still overtake a goodbye
-constexpr double kLostGraceSeconds = 0.1;    // the reason may come behind a lost connection
+constexpr double kDeviceSeconds = 50e-6;  // how often a device at work is asked
+constexpr double kGateSeconds = 100e-6;   // how often a gate is looked at that no stream reached
+constexpr double kLingerSeconds = 1;      // longest wait until the transport has the last frames
+constexpr double kCloseSeconds = 5;       // longest wait until the peers have them
 constexpr size_t kEndedRemembered = 256;
-constexpr size_t kMaxReasonBytes = 1024;
+constexpr size_t kEarlyOverheadBytes = 256;  // of a frame kept, beside its own bytes
 
 // Of frames of a collective, or of a send or receive of `peer`.
 OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, int peer) {
@@ -27,10 +24,6 @@ OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, i
     return {OperationKey::Kind::kCollective, -1, header.sequence};
   }
   return {kind_of_pair, peer, header.sequence};
-}
-
-bool Repeats(const Collective& collective) {
-  return collective.gate != nullptr && collective.gate->repeats();
 }
 
 }  // namespace
@@ -42,9 +35,8 @@ Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Tr
       transport_(std::move(transport)),
       host_(host),
       pacer_(links_, options.rank),
-      peers_(static_cast<size_t>(options.ranks)),
       bundles_(options.ranks) {
-  for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
+  AddPeers();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -140,7 +132,7 @@ void Engine::Loop() {
     const Duration waited = Now() - now;
     for (const auto& run : runs_) run->AddWait(waited);
   }
-  transport_->Close(Now() + FromSeconds(Failed() ? kFailedCloseSeconds : kCloseSeconds));
+  transport_->Close(Now() + FromSeconds(Failed() ? FailedCloseSeconds() : kCloseSeconds));
   sends_.clear();
   early_.clear();  // messages must go on this thread, before the transport
 }
@@ -242,12 +234,18 @@ void Engine::StartOne(Collective collective, std::shared_ptr<Completion> complet
   awaited_.erase(key);
   runs_.push_back(run);
   by_key_[key] = run;
+  largest_frame_bytes_ = std::max(largest_frame_bytes_, run->largest_frame_bytes());
   if (const Status begun = run->Begin(whole); !begun.ok()) {
     return Fail(begun.WithContext(run->Describe()));
   }
   const auto early = early_.extract(key);
   if (early.empty()) return;
-  for (Message& message : early.mapped()) ReceiveMessage(std::move(message), Now());
+  for (Message& message : early.mapped()) {
+    PeerAt(message.source()).early_bytes -= message.bytes().size() + kEarlyOverheadBytes;
+    if (Failed()) return;
+    const ParsedFrame frame = ParseFrame(message.bytes());
+    ReceiveData(frame, std::move(message), Now());
+  }
 }
 
 bool Engine::MayComeEarly(const OperationKey& key) {
@@ -288,12 +286,12 @@ void Engine::ReceiveMessage(Message message, TimePoint now) {
 }
 
 void Engine::ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint now) {
-  if (Failed()) return;
   const int source = message.source();
   if (frame.state != ParseState::kFrame) {
     return Fail(
         RemoteError("a frame from rank {} is damaged: {}", source,
-                    frame.state == ParseState::kBad ? frame.error.message() : "it is cut short"));
+                    frame.state == ParseState::kBad ? frame.error.message() : "it is cut short"),
+        source);
   }
   const FrameHeader& header = frame.header;
   if (header.communicator != options_.communicator || header.epoch != options_.epoch ||
@@ -303,25 +301,25 @@ void Engine::ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint n
            source);
     return;
   }
-  Peer& peer = peers_[static_cast<size_t>(source)];
-  peer.heard = now;
+  if (header.kind == FrameKind::kAbort) return ReceiveAbort(frame, source);
+  if (Failed()) return;
+  Peer& peer = PeerAt(source);
+  peer.life.Hear(frame.bytes, now);
   switch (header.kind) {
     case FrameKind::kHeartbeat:
+      peer.idle_at = now;
+      peer.calls = header.sequence;
       return;
     case FrameKind::kGoodbye:
       peer.left = true;
-      peer.left_at = now;
       return;
-    case FrameKind::kAbort: {
-      const std::string why(reinterpret_cast<const char*>(frame.payload.data()),
-                            std::min(frame.payload.size(), kMaxReasonBytes));
-      return Fail(RemoteError("rank {} gave up: {}", source, why), /*tell_peers=*/false);
-    }
     case FrameKind::kCredit:
     case FrameKind::kResend:
       return TakeControl(header);
     case FrameKind::kData:
       return ReceiveData(frame, std::move(message), now);
+    case FrameKind::kAbort:
+      return;
   }
 }
 
@@ -330,20 +328,29 @@ void Engine::ReceiveData(const ParsedFrame& frame, Message message, TimePoint no
   const OperationKey key = KeyOf(frame.header, OperationKey::Kind::kRecv, source);
   if (const auto found = by_key_.find(key); found != by_key_.end()) {
     const Status received = found->second->Receive(frame, std::move(message), now);
-    if (!received.ok()) Fail(received);
+    if (!received.ok()) Fail(received, source);
     return;
   }
-  if (MayComeEarly(key)) {
-    early_[key].push_back(std::move(message));
-    return;
-  }
+  if (MayComeEarly(key)) return KeepEarly(key, frame.header, std::move(message));
   Status wrong = RemoteError("rank {} sent a frame of {}, which has ended here", source,
                              DescribeCall(frame.header));
   for (const auto& [ended, ours] : ended_) {
     if (ended != key) continue;
     if (const Status same = CheckSameCall(frame.header, ours); !same.ok()) wrong = same;
   }
-  Fail(wrong);
+  Fail(wrong, source);
+}
+
+void Engine::KeepEarly(const OperationKey& key, const FrameHeader& header, Message message) {
+  const int source = message.source();
+  Peer& peer = PeerAt(source);
+  peer.early_bytes += message.bytes().size() + kEarlyOverheadBytes;
+  if (peer.early_bytes <= options_.early_bytes) return early_[key].push_back(std::move(message));
+  Fail(SystemError("rank {} is at {} while this rank has made {} calls: what waits here takes more "
+                   "than {} (THINWIRE_EARLY); let the ranks call in step, or raise it",
+                   source, DescribeCall(header), NextSequence(key),
+                   FormatBytes(options_.early_bytes)),
+       source);
 }
 
 bool Engine::ComputeAll() {
@@ -371,36 +378,31 @@ bool Engine::SendAll(TimePoint now) {
   };
   for (const auto& run : runs_) {
     while (const auto item = run->NextSend(due)) {
-      if (!StartSend(run, *item, now)) return true;
+      StartSend(run, *item, now);
       moved = true;
     }
   }
   return moved;
 }
 
-bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now) {
+void Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now) {
   const int peer = run->plan().steps[item.step].peer;
   const std::span<const std::byte> frame = run->StartSend(item, now);
   if (peer == options_.rank) {
     to_self_.emplace_back(peer, std::make_unique<OwnedBuffer>(frame));
-    run->FinishSend(item);
-    return true;
+    return run->FinishSend(item);
   }
   pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
-  peers_[static_cast<size_t>(peer)].spoken = now;
+  PeerAt(peer).life.Speak(now);
   if (Bundles::Takes(frame.size())) {
     bundles_.Add(peer, frame);
-    run->FinishSend(item);
-    return true;
+    return run->FinishSend(item);
   }
   SendInFlight& send = sends_.emplace_back();
   send.run = run;
   send.item = item;
-  const Status sent = transport_->Send(peer, frame, &send.request);
-  if (sent.ok()) return true;
-  Fail(
-      RemoteError("rank {} can't be reached during {}: {}", peer, run->Describe(), sent.message()));
-  return false;
+  // A refusal shows in PeerStatus too: Watch tells it apart from what the peer itself may yet say.
+  if (!transport_->Send(peer, frame, &send.request).ok()) sends_.pop_back();
 }
 
 bool Engine::ReapSends() {
@@ -410,12 +412,8 @@ bool Engine::ReapSends() {
       ++send;
       continue;
     }
-    if (send->request.state == Request::State::kFailed && send->run && !Failed()) {
-      const int peer = send->run->plan().steps[send->item.step].peer;
-      Fail(RemoteError("sending to rank {} failed during {}: {}", peer, send->run->Describe(),
-                       transport_->PeerStatus(peer).message()));
-    }
-    if (send->run && !Failed()) send->run->FinishSend(send->item);
+    const bool sent = send->request.state == Request::State::kDone;
+    if (send->run && sent && !Failed()) send->run->FinishSend(send->item);
     moved |= send->run != nullptr;
     send = sends_.erase(send);
   }
@@ -432,10 +430,6 @@ FrameHeader Engine::Header(FrameKind kind, int peer) const {
   return header;
 }
 
-void Engine::SendControl(FrameKind kind, int peer, const std::string& text) {
-  SendFrame(peer, Header(kind, peer), std::as_bytes(std::span(text)));
-}
-
 void Engine::Control(int peer, const FrameHeader& header) {
   peer == options_.rank ? TakeControl(header) : SendFrame(peer, header, {});
 }
@@ -450,8 +444,9 @@ void Engine::TakeControl(const FrameHeader& header) {
   if (frame.empty()) {
     return Fail(
         RemoteError("rank {} asks for segment {} of message {} of {} again, which it was not "
-                    "sent",
-                    peer, header.segment, header.message, run.Describe()));
+                    "sent, or asked for before",
+                    peer, header.segment, header.message, run.Describe()),
+        peer);
   }
   if (peer == options_.rank) {
     to_self_.emplace_back(peer, std::make_unique<OwnedBuffer>(frame));
@@ -471,7 +466,7 @@ void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std:
 
 void Engine::SendOwn(int peer, std::vector<std::byte> frame) {
   if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
-  peers_[static_cast<size_t>(peer)].spoken = Now();
+  PeerAt(peer).life.Speak(Now());
   if (Bundles::Takes(frame.size())) return bundles_.Add(peer, frame);
   SendFrames(peer, std::move(frame));
 }
@@ -500,6 +495,7 @@ void Engine::Retire() {
     (*run)->End({}, Now(), options_.ledger.get());
     unsettled_.push_back(*run);
     run = runs_.erase(run);
+    if (run != runs_.end()) (*run)->WaitedUntil(unsettled_.back()->last_progress());
   }
   for (auto run = unsettled_.begin(); run != unsettled_.end();) {
     if (!(*run)->settled()) {
@@ -511,93 +507,11 @@ void Engine::Retire() {
   }
 }
 
-void Engine::Watch(TimePoint now) {
-  // After a pause of our own (a debugger, a suspended machine) the others are not to blame.
-  if (next_watch_ != TimePoint{} && now - next_watch_ > FromSeconds(options_.silence_seconds / 2)) {
-    for (Peer& peer : peers_) peer.heard = now;
-  }
-  next_watch_ = now + FromSeconds(std::min(kWatchSeconds, options_.silence_seconds / 4));
-  for (int rank = 0; rank < options_.ranks; ++rank) {
-    if (rank != options_.rank && !Failed()) WatchPeer(rank, now);
-  }
-  for (const auto& run : runs_) {
-    if (Failed()) return;
-    if (now - run->last_progress() < FromSeconds(options_.timeout_seconds)) continue;
-    std::string peers;
-    for (const int peer : run->AwaitedPeers()) peers += fmt::format(" {}", peer);
-    return Fail(TimeoutError("{} made no progress for {} s; it waits for rank{}", run->Describe(),
-                             options_.timeout_seconds, peers.empty() ? "s that are slow" : peers));
-  }
-}
-
-void Engine::WatchPeer(int rank, TimePoint now) {
-  Peer& peer = peers_[static_cast<size_t>(rank)];
-  const Status status = transport_->PeerStatus(rank);
-  if (peer.left) {
-    if (Awaits(rank) && now - peer.left_at > FromSeconds(kDepartedGraceSeconds)) {
-      Fail(RemoteError("rank {} left the communicator while {} waits for it", rank,
-                       runs_.front()->Describe()));
-    }
-    return;
-  }
-  if (!status.ok()) {
-    if (peer.lost_at == TimePoint{}) peer.lost_at = now;
-    if (now - peer.lost_at < FromSeconds(kLostGraceSeconds)) return;
-    return Fail(RemoteError("lost rank {}: {}", rank, status.message()));
-  }
-  if (now - peer.heard > FromSeconds(options_.silence_seconds)) {
-    return Fail(RemoteError("lost rank {}: nothing heard of it for {} s (THINWIRE_SILENCE)", rank,
-                            options_.silence_seconds));
-  }
-  const double heartbeat_seconds = std::min(1.0, options_.silence_seconds / 5);
-  if (now - peer.spoken > FromSeconds(heartbeat_seconds)) SendControl(FrameKind::kHeartbeat, rank);
-}
-
-bool Engine::Awaits(int peer) const {
-  return std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) {
-    const std::vector<int> awaited = run->AwaitedPeers();
-    return std::find(awaited.begin(), awaited.end(), peer) != awaited.end();
-  });
-}
-
-void Engine::Fail(Status status, bool tell_peers) {
-  if (Failed()) return;
-  TW_LOG(kWarn, "rank {}: {}", options_.rank, status.message());
-  std::list<Submission> submitted;
-  {
-    const std::lock_guard lock(mutex_);
-    error_ = status;
-    submitted.swap(submitted_);
-  }
-  failed_.store(true, std::memory_order_release);
-  in_flight_.store(0, std::memory_order_release);
-  const TimePoint now = Now();
-  for (const auto& run : runs_) run->End(status, now, options_.ledger.get());
-  for (auto* const waiting : {&submitted, &gated_}) {
-    for (const Submission& submission : *waiting) {
-      // Of those that repeat, only what runs holds its stream, and has let go.
-      if (Repeats(submission.collective)) continue;
-      if (submission.collective.gate != nullptr) submission.collective.gate->Release();
-      submission.completion->Set(status, {});
-    }
-  }
-  gated_.remove_if([](const Submission& submission) { return !Repeats(submission.collective); });
-  awaited_.clear();
-  by_key_.clear();
-  unsettled_.clear();
-  runs_.clear();  // sends in flight keep theirs, and with it the bytes they send
-  if (!tell_peers) return;
-  const std::string why = status.message().substr(0, kMaxReasonBytes);
-  for (int peer = 0; peer < options_.ranks; ++peer) {
-    if (!peers_[static_cast<size_t>(peer)].left) SendControl(FrameKind::kAbort, peer, why);
-  }
-}
-
 bool Engine::MayLeave(TimePoint now) {
   if (leave_by_ == TimePoint{}) {
     leave_by_ = now + FromSeconds(kLingerSeconds);
     for (int peer = 0; peer < options_.ranks && !Failed(); ++peer) {
-      SendControl(FrameKind::kGoodbye, peer);
+      SendFrame(peer, Header(FrameKind::kGoodbye, peer), {});
     }
     SendBundles();
   }

@@ -25,6 +25,7 @@
 #include "collective/bundles.h"
 #include "collective/flow_control.h"
 #include "collective/link_model.h"
+#include "collective/liveness.h"
 #include "collective/operation_run.h"
 #include "device/device.h"
 #include "transport/transport.h"
@@ -37,8 +38,9 @@ struct EngineOptions {
   int ranks = 1;
   uint64_t communicator = 0;  // names it on the wire
   uint32_t epoch = 0;
-  double timeout_seconds = 600;  // an operation without progress for so long fails
-  double silence_seconds = 10;   // a peer not heard of for so long is given up
+  double timeout_seconds = 600;          // an operation without progress for so long fails
+  double silence_seconds = 10;           // a peer not heard of for so long is given up (liveness.h)
+  size_t early_bytes = size_t{1} << 30;  // of a peer's frames of operations not handed in here yet
   // Where what was done is entered.
   std::shared_ptr<Ledger> ledger = std::make_shared<Ledger>();
 };
@@ -81,13 +83,17 @@ class Engine {
     std::vector<std::byte> frames;  // of the engine's own
   };
   struct Peer {
-    bool left = false;  // said goodbye
-    TimePoint left_at{};
-    TimePoint lost_at{};  // its connection broke
-    TimePoint heard{};
-    TimePoint spoken{};
+    Liveness life;
+    bool left = false;       // said goodbye
+    TimePoint lost_at{};     // its connection broke
+    TimePoint idle_at{};     // its last heartbeat came, which said
+    uint64_t calls = 0;      // how many collectives it had been handed
+    size_t early_bytes = 0;  // that its frames in early_ take
   };
 
+  void AddPeers();
+  Peer& PeerAt(int rank) { return peers_[static_cast<size_t>(rank)]; }
+  const Peer& PeerAt(int rank) const { return peers_[static_cast<size_t>(rank)]; }
   void Run();
   void Loop();
   std::string AbortReason() const;
@@ -103,11 +109,11 @@ class Engine {
   void ReceiveMessage(Message message, TimePoint now);
   void ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint now);
   void ReceiveData(const ParsedFrame& frame, Message message, TimePoint now);
+  void KeepEarly(const OperationKey& key, const FrameHeader& header, Message message);
   bool ComputeAll();
   bool SendAll(TimePoint now);
-  bool StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now);
+  void StartSend(const std::shared_ptr<OperationRun>& run, Item item, TimePoint now);
   bool ReapSends();
-  void SendControl(FrameKind kind, int peer, const std::string& text = "");
   // Sends a frame without payload, or, where the peer is this rank, does what it would do.
   void Control(int peer, const FrameHeader& header);
   void TakeControl(const FrameHeader& header);
@@ -117,14 +123,29 @@ class Engine {
   void SendBundles();
   void SendFrames(int peer, std::vector<std::byte> frames);
   void Retire();
+  // engine_failure.cc
   void Watch(TimePoint now);
-  void WatchPeer(int rank, TimePoint now);
+  void WatchRuns(TimePoint now);
+  bool WatchDeparted(int rank, TimePoint now);
+  void WatchConnections(TimePoint now);
+  void WatchSilence(TimePoint now);
+  std::vector<int> SilentRanks(TimePoint now) const;
+  std::vector<int> AbsentRanks(const OperationRun& run) const;
   bool Awaits(int peer) const;
-  void Fail(Status status, bool tell_peers = true);
+  double FailedCloseSeconds() const;
+  // `blamed`: the rank whose doing it is.
+  static constexpr int kNobody = -1;
+  void Fail(Status status, int blamed = kNobody);
+  void EndAll(const Status& status, int blamed);
+  void ReceiveAbort(const ParsedFrame& frame, int source);
+  void TellPeers(int origin, int blamed, const std::string& why);
   bool Failed() const { return failed_.load(std::memory_order_acquire); }
   bool MayLeave(TimePoint now);
   TimePoint NextLook(TimePoint now) const;
   FrameHeader Header(FrameKind kind, int peer) const;
+  static bool Repeats(const Collective& collective) {
+    return collective.gate != nullptr && collective.gate->repeats();
+  }
   uint64_t& NextSequence(const OperationKey& key) { return next_sequence_[{key.kind, key.peer}]; }
 
   const EngineOptions options_;
@@ -156,6 +177,9 @@ class Engine {
   std::deque<std::pair<OperationKey, FrameHeader>> ended_;  // lately, for error texts
   Bundles bundles_;
   std::list<SendInFlight> sends_;
+  size_t largest_frame_bytes_ = 0;  // of the operations so far
+  std::set<int> gave_up_;           // ranks that are known to have failed, oneself included
+  std::set<int> blamed_;            // whose doing it was, as error_ says
   std::vector<Message> arrived_;
   std::deque<Message> to_self_;
   TimePoint next_watch_{};

@@ -118,6 +118,7 @@ std::vector<std::byte> OperationRun::Resend(const FrameHeader& request) {
     if (plan().segment_begin(id.second) >= planned.count) continue;
     const StateSpan state = StateOf(id);
     if (state.kind != Feedback::kReference) continue;
+    if (!sent_again_.emplace(request.source, request.message, request.segment).second) return {};
     const size_t bytes = StateSegmentBytes(id);
     std::vector<std::byte> frame(kFrameHeaderBytes + kStateHeadBytes + bytes);
     PackHead(id, StateContent::kReference, frame.data() + kFrameHeaderBytes);

@@ -139,6 +139,8 @@ OperationRun::OperationRun(Collective collective, FrameHeader header, const Link
     if (step.peer < 0) continue;
     const Link& there = links.at(plan().rank, step.peer);
     windows_[step.peer] = WindowBetween(there, links.at(step.peer, plan().rank));
+    const size_t payload = plan().PayloadBytes(step.slot, plan().segment_count(step, 0));
+    largest_frame_bytes_ = std::max(largest_frame_bytes_, kFrameHeaderBytes + payload);
   }
 }
 

@@ -6,13 +6,16 @@
 #ifndef THINWIRE_COLLECTIVE_OPERATION_RUN_H_
 #define THINWIRE_COLLECTIVE_OPERATION_RUN_H_
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -109,6 +112,8 @@ class OperationRun {
   const FrameHeader& header() const { return header_; }
   Progress& progress() { return progress_; }
   bool done() const { return progress_.done(); }
+  // Of those this rank sends or receives.
+  size_t largest_frame_bytes() const { return largest_frame_bytes_; }
   // Work was given to the device that has not finished.
   bool device_busy() const { return !device_work_.empty() || !measuring_.empty(); }
   // The call and, for a send or receive, the peer; for errors.
@@ -135,7 +140,8 @@ class OperationRun {
   // what they must send again in full since a reference here is not theirs.
   std::vector<std::pair<int, FrameHeader>> DueControl();
 
-  // A frame that holds, in full, the segment a peer could not use; empty if there is none.
+  // A frame that holds, in full, the segment a peer could not use; empty if there is none, or it
+  // was asked for before.
   std::vector<std::byte> Resend(const FrameHeader& request);
   // Every peer has used what it was sent, so that none will ask for it again. Operations without
   // references never are asked.
@@ -147,6 +153,8 @@ class OperationRun {
   void AddWait(Duration waited) { figures_.wait_seconds += ToSeconds(waited); }
 
   TimePoint last_progress() const { return last_progress_; }
+  // Until then operations that began earlier had the link.
+  void WaitedUntil(TimePoint time) { last_progress_ = std::max(last_progress_, time); }
   std::vector<int> AwaitedPeers() const { return progress_.AwaitedPeers(Verb::kReceive); }
 
  private:
@@ -218,8 +226,11 @@ class OperationRun {
   std::optional<Operation> whole_;                     // what this is an agreement for
   std::vector<uint32_t> sends_of_;                     // sends that read each slot
   std::vector<std::pair<int, FrameHeader>> requests_;  // of frames to come again in full
-  bool out_of_step_ = false;                           // some reference was not the sender's
-  size_t staged_bytes_ = 0;                            // encoded and not yet sent to all
+  // Peer, message and segment of frames that went again: each may be asked for once.
+  std::set<std::tuple<int, uint16_t, uint32_t>> sent_again_;
+  size_t largest_frame_bytes_ = 0;
+  bool out_of_step_ = false;  // some reference was not the sender's
+  size_t staged_bytes_ = 0;   // encoded and not yet sent to all
   RunFigures figures_;
   TimePoint begin_;
   TimePoint first_sent_{};

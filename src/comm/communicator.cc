@@ -200,6 +200,7 @@ Status Communicator::Connect(const UniqueId& id) {
   options.epoch = settings.epoch;
   options.timeout_seconds = env_.timeout_seconds;
   options.silence_seconds = env_.silence_seconds;
+  options.early_bytes = env_.early_bytes;
   options.ledger = ledger_;
   TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
          transport->name(), links.known() ? settings.link : "unknown", env_.policy);

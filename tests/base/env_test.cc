@@ -27,6 +27,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable state("THINWIRE_STATE_BYTES", "8G");
   const Variable folder("THINWIRE_STATE_FOLDER", "/scratch");
   const Variable threads("THINWIRE_THREADS", "4");
+  const Variable early("THINWIRE_EARLY", "64M");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().policy, "q8");
@@ -37,6 +38,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().state_bytes, size_t{8} << 30);
   EXPECT_EQ(env.value().state_folder, "/scratch");
   EXPECT_EQ(env.value().threads, 4);
+  EXPECT_EQ(env.value().early_bytes, size_t{64} << 20);
 }
 
 TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
@@ -50,6 +52,7 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_MEASURE_ERROR", "yes"},
                                     {"THINWIRE_PORT", "70000"},
                                     {"THINWIRE_STATE_BYTES", "much"},
+                                    {"THINWIRE_EARLY", "some"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);
