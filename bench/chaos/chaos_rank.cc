@@ -34,6 +34,7 @@ struct Options {
   double seconds = 2;  // of work, unless something breaks before
   double silence_seconds = 10;
   double timeout_seconds = 600;
+  double watch_seconds = 15;  // after a failure: until all communicators must have noticed
   size_t largest = size_t{1} << 18;
   std::string transport = "auto";
   Harm harm;
@@ -53,6 +54,7 @@ Options Parse(int argc, char** argv) {
   app.add_option("--seconds", options.seconds);
   app.add_option("--silence", options.silence_seconds);
   app.add_option("--timeout", options.timeout_seconds);
+  app.add_option("--watch", options.watch_seconds);
   app.add_option("--largest", options.largest);
   app.add_option("--transport", options.transport);
   app.add_option("--harm", options.harm.kind);
@@ -176,7 +178,7 @@ class ChaosRank {
   // When something failed: until every communicator says so, or had all the time it may take.
   void WatchErrors() {
     if (failure_.empty()) return;
-    const double deadline = Seconds() + 3 * options_.silence_seconds;
+    const double deadline = Seconds() + options_.watch_seconds;
     for (const thinwireComm_t comm : comms_) {
       thinwireResult_t error = thinwireSuccess;
       while (thinwireCommGetAsyncError(comm, &error) == thinwireSuccess &&
@@ -217,7 +219,10 @@ class ChaosRank {
 
   static json Compared(const Footprint& before) {
     const Footprint now = SettledFootprint(before);
-    return {{"threads", {before.threads, now.threads}}, {"files", {before.files, now.files}}};
+    json compared = {{"threads", {before.threads, now.threads}},
+                     {"files", {before.files, now.files}}};
+    if (now.files > before.files) compared["open"] = OpenFiles();
+    return compared;
   }
 
   const Options& options_;

@@ -40,4 +40,13 @@ Footprint SettledFootprint(const Footprint& before) {
   return now;
 }
 
+std::vector<std::string> OpenFiles() {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    files.push_back(std::filesystem::read_symlink(entry.path(), gone));
+  }
+  return files;
+}
+
 }  // namespace thinwire::chaos

@@ -6,6 +6,8 @@
 #define THINWIRE_BENCH_CHAOS_FOOTPRINT_H_
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace thinwire::chaos {
 
@@ -20,6 +22,9 @@ struct Footprint {
 // Now, once it holds no more threads and files than `before`, or after two seconds: what a thread
 // held may go a moment after it has ended.
 Footprint SettledFootprint(const Footprint& before);
+
+// What the open descriptors are: "socket:[123]", a path ...
+std::vector<std::string> OpenFiles();
 
 }  // namespace thinwire::chaos
 

@@ -31,6 +31,8 @@ class RendezvousServer {
   static Result<UniqueId> Start(const Options& options);
   // The same for a secret and port all ranks already share (torchrun's variables).
   static Status StartWith(const UniqueId& id, const Options& options);
+  // Frees the threads and files of servers that are done. Any thread.
+  static void FreeEnded();
 };
 
 // One rank's connection to the root.

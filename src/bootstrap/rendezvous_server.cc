@@ -75,12 +75,17 @@ class RootThreads {
     delete threads_;
   }
 
-  // Ends roots that have nothing to do anymore, and one that gives way on this port.
-  void Free(uint16_t port, const Secret& secret) {
+  // Frees roots that have nothing to do anymore.
+  void FreeEnded() {
     const std::lock_guard lock(mutex_);
     DisownIfForked();
-    threads_->remove_if(
-        [&](const RootThread& root) { return root.done() || root.GivesWayTo(port, secret); });
+    threads_->remove_if([](const RootThread& root) { return root.done(); });
+  }
+  // Those, and one that gives way on this port.
+  void Free(uint16_t port, const Secret& secret) {
+    FreeEnded();
+    const std::lock_guard lock(mutex_);
+    threads_->remove_if([&](const RootThread& root) { return root.GivesWayTo(port, secret); });
   }
   void Add(Fd listener, Fd stop, uint16_t port, const Secret& secret) {
     const std::lock_guard lock(mutex_);
@@ -126,6 +131,8 @@ Status StartRoot(Fd listener, const Secret& secret) {
 }
 
 }  // namespace
+
+void RendezvousServer::FreeEnded() { Roots().FreeEnded(); }
 
 Result<UniqueId> RendezvousServer::Start(const Options& options) {
   const auto port = static_cast<uint16_t>(options.port);

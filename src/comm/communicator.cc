@@ -140,6 +140,7 @@ void Communicator::Abort(const std::string& why) {
 void Communicator::Close() {
   if (hierarchy_ != nullptr) hierarchy_->between()->Close();
   engine_->Close();
+  RendezvousServer::FreeEnded();  // such as that of this communicator, from which all have gone
 }
 
 Status Communicator::OpenDevices() {
