@@ -208,11 +208,11 @@ Status SealedTransport::AwaitProofs(TimePoint deadline) {
 
 // --- Sending ---
 
+// To a peer whose messages are refused, too: it should learn why.
 Status SealedTransport::Send(int peer, std::span<const std::byte> bytes, Request* request) {
   request->state = Request::State::kFailed;
   TW_TRY(CheckPeer(peer, rank_, peers_.size()));
   Peer& to = peers_[static_cast<size_t>(peer)];
-  TW_TRY(to.status);
   if (!to.sealer.has_value()) return inner().Send(peer, bytes, request);
 
   Outgoing& sending = outgoing_.emplace_back();

@@ -9,7 +9,7 @@
 // secrecy); without, messages pass as they are. Either way what the inner transport promises holds.
 //
 // A message that was altered, cut short, repeated, or made by others, and a wrong proof, fail the
-// peer they claim to come from: PeerStatus and Send say why, and nothing more of it is delivered.
+// peer they claim to come from: PeerStatus says why, and nothing more of it is delivered.
 //
 // Bytes: docs/wire-format.md, "Proof and sealing". What this protects against: docs/security.md.
 
