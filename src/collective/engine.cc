@@ -457,11 +457,11 @@ void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std:
 }
 
 void Engine::SendOwn(int peer, std::vector<std::byte> frame) {
-  if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
+  if (peer == options_.rank) return;
   SendInFlight& send = sends_.emplace_back();
   send.frame = std::move(frame);
   peers_[static_cast<size_t>(peer)].spoken = Now();
-  // A failure shows in PeerStatus, which Watch reads.
+  // A failure shows in PeerStatus, which Watch reads. A peer that has failed may still be told why.
   if (!transport_->Send(peer, send.frame, &send.request).ok()) sends_.pop_back();
 }
 
