@@ -24,8 +24,11 @@ endfunction()
 
 if(PkgConfig_FOUND)
   pkg_check_modules(UCX QUIET IMPORTED_TARGET ucx>=1.12)
+  pkg_check_modules(SODIUM QUIET IMPORTED_TARGET libsodium>=1.0.18)
 endif()
 thinwire_optional(UCX "${UCX_FOUND}" "pkg-config finds no ucx >= 1.12 (Debian: libucx-dev)")
+thinwire_optional(SODIUM "${SODIUM_FOUND}"
+  "pkg-config finds no libsodium >= 1.0.18 (Debian: libsodium-dev)")
 
 if(NOT THINWIRE_MPI STREQUAL "OFF")
   find_package(MPI QUIET COMPONENTS C)

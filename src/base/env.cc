@@ -73,6 +73,7 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_EARLY", ParseBytes, &env.early_bytes));
   TW_TRY(ReadParsed("THINWIRE_SEGMENT", ParseBytes, &env.segment_bytes));
   TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
+  TW_TRY(ReadParsed("THINWIRE_ENCRYPT", ParseSwitch, &env.encrypt));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
   TW_TRY(ReadParsed("THINWIRE_STATE_BYTES", ParseBytes, &env.state_bytes));
   ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);

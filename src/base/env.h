@@ -96,6 +96,10 @@ struct Env {
   // MASTER_PORT, so that strangers on the port are turned away. Default empty.
   std::string secret;
 
+  // THINWIRE_ENCRYPT: 1 seals all messages between ranks, so that others on the way can neither
+  // read nor change them (docs/security.md). The same on all ranks. Default 0.
+  bool encrypt = false;
+
   // THINWIRE_PORT: port on which rank 0 gathers the ranks. Default MASTER_PORT, or MASTER_PORT + 1
   // where torchrun's own store sits on it; 0 for unique ids: any free one.
   int port = 0;

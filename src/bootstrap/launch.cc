@@ -9,9 +9,9 @@
 #include <system_error>
 #include <vector>
 
+#include "base/hmac.h"
 #include "base/module.h"
 #include "bootstrap/mpi_module.h"
-#include "bootstrap/proof.h"
 #include "bootstrap/rendezvous.h"
 #include "bootstrap/socket.h"
 

@@ -24,9 +24,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/hmac.h"
 #include "base/status.h"
 #include "base/wire_version.h"
-#include "bootstrap/proof.h"
 
 namespace thinwire {
 

@@ -5,7 +5,7 @@
 #include <cassert>
 
 #include "base/checked.h"
-#include "bootstrap/proof.h"
+#include "base/hmac.h"
 
 namespace thinwire {
 namespace {

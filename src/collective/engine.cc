@@ -465,7 +465,7 @@ void Engine::SendFrame(int peer, const FrameHeader& header, std::span<const std:
 }
 
 void Engine::SendOwn(int peer, std::vector<std::byte> frame) {
-  if (peer == options_.rank || !transport_->PeerStatus(peer).ok()) return;
+  if (peer == options_.rank) return;
   PeerAt(peer).life.Speak(Now());
   if (Bundles::Takes(frame.size())) return bundles_.Add(peer, frame);
   SendFrames(peer, std::move(frame));
@@ -478,7 +478,7 @@ void Engine::SendBundles() {
 void Engine::SendFrames(int peer, std::vector<std::byte> frames) {
   SendInFlight& send = sends_.emplace_back();
   send.frames = std::move(frames);
-  // A failure shows in PeerStatus, which Watch reads.
+  // A failure shows in PeerStatus, which Watch reads. A peer that has failed may still be told why.
   if (!transport_->Send(peer, send.frames, &send.request).ok()) sends_.pop_back();
 }
 

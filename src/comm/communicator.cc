@@ -11,6 +11,7 @@
 #include "bootstrap/rendezvous.h"
 #include "comm/hierarchy.h"
 #include "comm/settings.h"
+#include "transport/sealed_transport.h"
 #include "transport/shaped_transport.h"
 
 namespace thinwire {
@@ -170,7 +171,10 @@ Status Communicator::OpenDevices() {
 
 Status Communicator::Connect(const UniqueId& id) {
   const TimePoint deadline = Now() + FromSeconds(env_.connect_timeout_seconds);
-  TW_ASSIGN(auto transport, OpenTransport(env_, ranks_));
+  TW_ASSIGN(auto bare, OpenTransport(env_, ranks_));
+  TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
+  TW_ASSIGN(auto transport, MakeSealedTransport(std::move(bare), {.secret = fields.secret,
+                                                                  .encrypt = env_.encrypt}));
   SharedSettings settings;
   TW_ASSIGN(settings, SharedSettings::FromEnv(env_));
   TW_ASSIGN(settings.address, transport->Address());

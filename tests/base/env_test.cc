@@ -23,6 +23,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable timeout("THINWIRE_TIMEOUT", "30s");
   const Variable segment("THINWIRE_SEGMENT", "64K");
   const Variable measure("THINWIRE_MEASURE_ERROR", "1");
+  const Variable encrypt("THINWIRE_ENCRYPT", "1");
   const Variable port("THINWIRE_PORT", "4711");
   const Variable state("THINWIRE_STATE_BYTES", "8G");
   const Variable folder("THINWIRE_STATE_FOLDER", "/scratch");
@@ -34,6 +35,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().timeout_seconds, 30);
   EXPECT_EQ(env.value().segment_bytes, size_t{64} << 10);
   EXPECT_TRUE(env.value().measure_error);
+  EXPECT_TRUE(env.value().encrypt);
   EXPECT_EQ(env.value().port, 4711);
   EXPECT_EQ(env.value().state_bytes, size_t{8} << 30);
   EXPECT_EQ(env.value().state_folder, "/scratch");
@@ -50,6 +52,7 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
   for (const auto& [name, value] : {std::pair{"THINWIRE_TIMEOUT", "soon"},
                                     {"THINWIRE_SEGMENT", "big"},
                                     {"THINWIRE_MEASURE_ERROR", "yes"},
+                                    {"THINWIRE_ENCRYPT", "true"},
                                     {"THINWIRE_PORT", "70000"},
                                     {"THINWIRE_STATE_BYTES", "much"},
                                     {"THINWIRE_EARLY", "some"},

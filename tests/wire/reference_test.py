@@ -70,6 +70,55 @@ class Document(unittest.TestCase):
                 wire.decode_unique_id(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
 
 
+class Sealing(unittest.TestCase):
+    def setUp(self):
+        self.secret = wire.decode_unique_id(hex_block("unique-id")).secret
+        self.addresses = [hex_block("address-of-0"), hex_block("address-of-1")]
+        self.transcript = wire.transcript(0, self.addresses[0], 1, self.addresses[1])
+
+    def test_addresses(self):
+        name, introduction, inner = wire.decode_address(self.addresses[1])
+        self.assertEqual((name, inner), ("sealed(ucx)", b"ucx of 1"))
+        self.assertEqual(introduction.ciphers, 1 << wire.CHACHA20_POLY1305)
+        with self.assertRaises(wire.Bad):
+            wire.decode_address(self.addresses[1][:-1])
+
+    def test_proof(self):
+        self.assertEqual(wire.proof_message(self.secret, self.transcript, 0, 1), hex_block("proof"))
+
+    def test_keys(self):
+        private = [bytes(range(0x20, 0x40)), bytes(range(0x40, 0x60))]
+        public = [wire.decode_address(address)[1].public_key for address in self.addresses]
+        for own in (0, 1):
+            self.assertEqual(wire.x25519(private[own], public[1 - own]), hex_block("shared"))
+        key = wire.message_key(self.secret, self.transcript, hex_block("shared"),
+                               wire.CHACHA20_POLY1305, 0, 1)
+        self.assertEqual(key, hex_block("message-key"))
+
+    def test_sealed_message(self):
+        key, sealed = hex_block("message-key"), hex_block("sealed-message")
+        self.assertEqual(wire.open_sealed(key, sealed), (7, b"gradient"))
+        self.assertEqual(wire.seal(key, 7, b"gradient"), sealed)
+        for at in range(len(sealed)):
+            with self.assertRaises(wire.Bad):
+                wire.open_sealed(key, sealed[:at] + bytes([sealed[at] ^ 4]) + sealed[at + 1:])
+
+
+class Primitives(unittest.TestCase):
+    """Published vectors."""
+
+    def test_x25519(self):  # RFC 7748, section 5.2
+        nine = b"\x09" + bytes(31)
+        self.assertEqual(wire.x25519(nine, nine).hex(),
+                         "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079")
+
+    def test_chacha20(self):  # RFC 8439, section 2.4.2
+        text = (b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for "
+                b"the future, sunscreen would be it.")
+        ciphertext = wire.chacha20(bytes(range(32)), bytes(7) + b"\x4a" + bytes(4), text)
+        self.assertEqual(ciphertext[:16].hex(), "6e2e359a2568f98041ba0728dd0d6981")
+
+
 class Xxh3(unittest.TestCase):
     """Published vectors; the golden frames check the rest against the C library."""
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Proof of a shared secret without sending it: HMAC-SHA256 (RFC 2104, FIPS 180-4) over the other
-// side's fresh nonce. Layer `bootstrap`; pure functions. Why this one:
-// docs/design/002-rendezvous.md
+// HMAC-SHA256 (RFC 2104, FIPS 180-4): proof of a shared secret without sending it, and keys from
+// it. Layer: base; pure functions. Why this one: docs/design/002-rendezvous.md
 
-#ifndef THINWIRE_BOOTSTRAP_PROOF_H_
-#define THINWIRE_BOOTSTRAP_PROOF_H_
+#ifndef THINWIRE_BASE_HMAC_H_
+#define THINWIRE_BASE_HMAC_H_
 
 #include <array>
 #include <cstddef>
@@ -38,4 +37,4 @@ Status FillRandom(std::span<std::byte> target);
 
 }  // namespace thinwire
 
-#endif  // THINWIRE_BOOTSTRAP_PROOF_H_
+#endif  // THINWIRE_BASE_HMAC_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bootstrap/proof.h"
+#include "base/hmac.h"
 
 #include <sys/random.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bootstrap/proof.h"
+#include "base/hmac.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ std::string Hex(const Digest& digest) {
 }
 
 // Vectors of FIPS 180-4.
-TEST(ProofTest, Sha256GivesPublishedDigests) {
+TEST(HmacTest, Sha256GivesPublishedDigests) {
   EXPECT_EQ(Hex(Sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(Hex(Sha256({BytesOf("abc")})),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -27,7 +27,7 @@ TEST(ProofTest, Sha256GivesPublishedDigests) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
-TEST(ProofTest, Sha256OfPartsIsThatOfTheirConcatenation) {
+TEST(HmacTest, Sha256OfPartsIsThatOfTheirConcatenation) {
   const std::string text(200, 'x');
   for (size_t cut = 0; cut <= text.size(); ++cut) {
     EXPECT_EQ(Sha256({BytesOf(text.substr(0, cut)), BytesOf(text.substr(cut))}),
@@ -37,7 +37,7 @@ TEST(ProofTest, Sha256OfPartsIsThatOfTheirConcatenation) {
 }
 
 // Vectors of RFC 4231: cases 1, 2, 6 (key longer than a block) and 7.
-TEST(ProofTest, HmacSha256GivesPublishedDigests) {
+TEST(HmacTest, HmacSha256GivesPublishedDigests) {
   EXPECT_EQ(Hex(HmacSha256(BytesOf(std::string(20, '\x0b')), {BytesOf("Hi There")})),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
   EXPECT_EQ(
@@ -55,7 +55,7 @@ TEST(ProofTest, HmacSha256GivesPublishedDigests) {
             "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
 }
 
-TEST(ProofTest, SameDigestSeesEveryBit) {
+TEST(HmacTest, SameDigestSeesEveryBit) {
   const Digest digest = Sha256({});
   EXPECT_TRUE(SameDigest(digest, digest));
   for (size_t bit = 0; bit < 8 * kDigestBytes; ++bit) {
@@ -65,7 +65,7 @@ TEST(ProofTest, SameDigestSeesEveryBit) {
   }
 }
 
-TEST(ProofTest, RandomBytesDiffer) {
+TEST(HmacTest, RandomBytesDiffer) {
   std::set<Digest> seen;
   for (int i = 0; i < 100; ++i) {
     Digest bytes{};
