@@ -24,8 +24,8 @@ struct Env {
   std::string transport = "auto";
 
   // THINWIRE_MPI_PIECE: bytes a piece, in which transport mpi sends messages; 1K to 64K. Must be
-  // within what MPI sends eagerly. Default 16K.
-  size_t mpi_piece_bytes = size_t{16} << 10;
+  // within what MPI sends eagerly. Default 12K.
+  size_t mpi_piece_bytes = size_t{12} << 10;
 
   // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, or
   // "file=PATH" (docs/link-file.md). Paces injection and chooses algorithms; rank 0's value holds

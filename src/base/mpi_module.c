@@ -17,10 +17,13 @@ enum { kStopped = -1, kNoTags = -2 };
  * at `stopped`, which MPI_Finalize sets by way of an attribute of MPI_COMM_SELF. */
 static pthread_rwlock_t running = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER; /* the private world */
 static int started = 0;
 static int stopped = 0;
 static int next_tag = 0;
+static int has_private_world = 0;
 static MpiWorld the_world;
+static MPI_Comm private_world = MPI_COMM_NULL;
 
 static int Enter(void) {
   pthread_rwlock_rdlock(&running);
@@ -139,10 +142,33 @@ static void Describe(int error, char* text, int text_size) {
 /* ---- Groups -----------------------------------------------------------------------------------
  */
 
+/* A communicator of all ranks, made by the first who needs one. Not a duplicate of MPI_COMM_WORLD,
+ * which would run the program's callbacks for attributes. */
+static int PrivateWorld(MPI_Comm* comm) {
+  MPI_Group world = MPI_GROUP_NULL;
+  int result = MPI_SUCCESS;
+  pthread_mutex_lock(&making);
+  if (private_world == MPI_COMM_NULL) {
+    result = MPI_Comm_group(MPI_COMM_WORLD, &world);
+    if (result == MPI_SUCCESS) result = MPI_Comm_create(MPI_COMM_WORLD, world, &private_world);
+    if (result == MPI_SUCCESS) result = MPI_Comm_set_errhandler(private_world, MPI_ERRORS_RETURN);
+    if (world != MPI_GROUP_NULL) MPI_Group_free(&world);
+    __atomic_store_n(&has_private_world, result == MPI_SUCCESS, __ATOMIC_RELEASE);
+  }
+  *comm = private_world;
+  pthread_mutex_unlock(&making);
+  return result;
+}
+
+static int HasPrivateWorld(void) { return __atomic_load_n(&has_private_world, __ATOMIC_ACQUIRE); }
+
 static int Broadcast(void* bytes, int size) {
-  const int result = Enter();
+  MPI_Comm comm = MPI_COMM_NULL;
+  int result = Enter();
   if (result != MPI_SUCCESS) return result;
-  return Leave(MPI_Bcast(bytes, size, MPI_BYTE, 0, MPI_COMM_WORLD));
+  result = PrivateWorld(&comm);
+  if (result == MPI_SUCCESS) result = MPI_Bcast(bytes, size, MPI_BYTE, 0, comm);
+  return Leave(result);
 }
 
 static int NewTag(int* tag) {
@@ -159,21 +185,31 @@ static int TagOfGroup(const int* world_ranks, int count) {
   return (int)(hash % (uint32_t)the_world.largest_tag);
 }
 
-static int OpenGroup(const int* world_ranks, int count, MpiHandle* handle) {
+static int CreateGroup(const int* world_ranks, int count, MPI_Comm parent, MPI_Comm* comm) {
   MPI_Group world = MPI_GROUP_NULL;
   MPI_Group group = MPI_GROUP_NULL;
-  MPI_Comm comm = MPI_COMM_NULL;
-  int result = Enter();
-  if (result != MPI_SUCCESS) return result;
-  result = MPI_Comm_group(MPI_COMM_WORLD, &world);
+  int result = MPI_Comm_group(parent, &world);
   if (result == MPI_SUCCESS) result = MPI_Group_incl(world, count, world_ranks, &group);
   if (result == MPI_SUCCESS) {
-    const int tag = TagOfGroup(world_ranks, count);
-    result = MPI_Comm_create_group(MPI_COMM_WORLD, group, tag, &comm);
+    result = MPI_Comm_create_group(parent, group, TagOfGroup(world_ranks, count), comm);
   }
-  if (result == MPI_SUCCESS) result = MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+  if (result == MPI_SUCCESS) result = MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
   if (group != MPI_GROUP_NULL) MPI_Group_free(&group);
   if (world != MPI_GROUP_NULL) MPI_Group_free(&world);
+  return result;
+}
+
+static int OpenGroup(const int* world_ranks, int count, int use_private_world, MpiHandle* handle) {
+  MPI_Comm comm = MPI_COMM_NULL;
+  MPI_Comm parent = MPI_COMM_WORLD;
+  int result = Enter();
+  if (result != MPI_SUCCESS) return result;
+  if (count == the_world.ranks) {
+    result = PrivateWorld(&comm);
+  } else {
+    if (use_private_world) result = PrivateWorld(&parent);
+    if (result == MPI_SUCCESS) result = CreateGroup(world_ranks, count, parent, &comm);
+  }
   memcpy(handle, &comm, sizeof(comm));
   return Leave(result);
 }
@@ -222,6 +258,7 @@ const MpiCalls* thinwire_mpi_calls(void) {
                                  .describe = Describe,
                                  .broadcast = Broadcast,
                                  .new_tag = NewTag,
+                                 .has_private_world = HasPrivateWorld,
                                  .open_group = OpenGroup,
                                  .send = Send,
                                  .receive = Receive,

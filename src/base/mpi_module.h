@@ -38,14 +38,19 @@ typedef struct MpiCalls {
   int (*start)(MpiWorld* world);
   void (*describe)(int error, char* text, int text_size);
 
-  /* Collective over MPI_COMM_WORLD: rank 0's bytes come to all. */
+  /* Collective over MPI_COMM_WORLD: rank 0's bytes come to all. Makes the private world. */
   int (*broadcast)(void* bytes, int size);
 
   /* A tag that nobody in this process was given before. */
   int (*new_tag)(int* tag);
-  /* A communicator of these ranks of MPI_COMM_WORLD, in their order, this process among them.
-   * Collective over them: returns when all have called it. It lives as long as MPI does. */
-  int (*open_group)(const int* world_ranks, int count, MpiHandle* group);
+  /* Whether there is a private world here: a communicator of all ranks, of the library's own. */
+  int (*has_private_world)(void);
+  /* A communicator of these ranks of MPI_COMM_WORLD, in rising order, this process among them.
+   * Collective over them: returns when all have called it. It lives as long as MPI does. Of all
+   * ranks, it is the private world. `use_private_world`: all of these ranks have it; where they
+   * don't, Open MPI 4 makes the group by messages that the program's receives of any tag on
+   * MPI_COMM_WORLD may catch. */
+  int (*open_group)(const int* world_ranks, int count, int use_private_world, MpiHandle* group);
 
   /* Start to send, or to receive from anyone; the bytes are MPI's until `test` says done. */
   int (*send)(MpiHandle group, int rank, int tag, const void* bytes, int size, MpiHandle* request);

@@ -109,7 +109,7 @@ class Transport {
 struct TransportOptions {
   std::string interface;                      // name of the network interface to use; empty: any
   std::string modules;                        // Env::modules
-  size_t mpi_piece_bytes = size_t{16} << 10;  // Env::mpi_piece_bytes
+  size_t mpi_piece_bytes = size_t{12} << 10;  // Env::mpi_piece_bytes
 };
 
 // Transports built in, the one to prefer first: "ucx" where the build found UCX, "loopback".

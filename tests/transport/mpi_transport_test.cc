@@ -37,8 +37,22 @@ TEST(MpiTransportTest, AMessageOverTheLimitIsRefused) {
 
 constexpr MpiWorld kWorld = {.rank = 1, .ranks = 4, .largest_tag = 1000, .threads_allowed = 1};
 
+MpiAddress AddressHere(uint32_t tag) {
+  static constexpr MpiCalls kCalls = {.start = nullptr,
+                                      .describe = nullptr,
+                                      .broadcast = nullptr,
+                                      .new_tag = nullptr,
+                                      .has_private_world = [] { return 1; },
+                                      .open_group = nullptr,
+                                      .send = nullptr,
+                                      .receive = nullptr,
+                                      .test = nullptr,
+                                      .cancel = nullptr};
+  return MpiAddress::Here({&kCalls, kWorld}, static_cast<int>(tag));
+}
+
 TEST(MpiAddressTest, RanksOfThisProcessAndOfOthersAreTaken) {
-  const MpiAddress here = MpiAddress::Here(kWorld, 7);
+  const MpiAddress here = AddressHere(7);
   EXPECT_EQ(MpiAddress::Unpack(here.Pack(), 2, kWorld).value().tag, 7u);
   MpiAddress there = here;
   there.process = 3;
@@ -48,7 +62,7 @@ TEST(MpiAddressTest, RanksOfThisProcessAndOfOthersAreTaken) {
 
 TEST(MpiAddressTest, RanksOfAnotherJobAreRefused) {
   const auto refused = [](const std::function<void(MpiAddress*)>& change) {
-    MpiAddress address = MpiAddress::Here(kWorld, 7);
+    MpiAddress address = AddressHere(7);
     change(&address);
     const Status status = MpiAddress::Unpack(address.Pack(), 2, kWorld).status();
     EXPECT_THAT(status.message(), testing::HasSubstr("rank 2"));

@@ -25,13 +25,13 @@ class Groups {
     static auto* const groups = new Groups;
     return *groups;
   }
-  Result<MpiHandle> Of(const Mpi& mpi, const std::vector<int>& processes) {
+  Result<MpiHandle> Of(const Mpi& mpi, const std::vector<int>& processes, bool use_private_world) {
     Entry& entry = EntryOf(processes);
     const std::lock_guard lock(entry.making);  // ranks of this process wait for the first of them
     if (!entry.made) {
       MpiHandle group{};
-      TW_TRY(mpi.Check(
-          mpi.calls->open_group(processes.data(), static_cast<int>(processes.size()), &group)));
+      TW_TRY(mpi.Check(mpi.calls->open_group(processes.data(), static_cast<int>(processes.size()),
+                                             use_private_world ? 1 : 0, &group)));
       entry.made = group;
     }
     return *entry.made;
@@ -52,9 +52,10 @@ class Groups {
 
 }  // namespace
 
-MpiAddress MpiAddress::Here(const MpiWorld& world, int tag) {
-  return {ProcessNonce(), static_cast<uint32_t>(world.ranks), static_cast<uint32_t>(world.rank),
-          static_cast<uint32_t>(tag), 0};
+MpiAddress MpiAddress::Here(const Mpi& mpi, int tag) {
+  return {ProcessNonce(), static_cast<uint32_t>(mpi.world.ranks),
+          static_cast<uint32_t>(mpi.world.rank), static_cast<uint32_t>(tag),
+          mpi.calls->has_private_world() != 0 ? 1u : 0u};
 }
 
 std::string MpiAddress::Pack() const {
@@ -85,12 +86,14 @@ Result<MpiAddress> MpiAddress::Unpack(std::string_view body, int rank, const Mpi
 
 Result<std::vector<MpiPlace>> PlacesOf(const Mpi& mpi, std::span<const MpiAddress> addresses) {
   std::vector<int> processes;
+  bool use_private_world = true;
   for (const MpiAddress& address : addresses) {
+    use_private_world &= address.private_world == 1;
     processes.push_back(static_cast<int>(address.process));
   }
   std::sort(processes.begin(), processes.end());
   processes.erase(std::unique(processes.begin(), processes.end()), processes.end());
-  TW_ASSIGN(const MpiHandle group, Groups::Instance().Of(mpi, processes));
+  TW_ASSIGN(const MpiHandle group, Groups::Instance().Of(mpi, processes, use_private_world));
   std::vector<MpiPlace> places;
   for (const MpiAddress& address : addresses) {
     const auto found =

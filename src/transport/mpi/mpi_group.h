@@ -24,10 +24,10 @@ struct MpiAddress {
   uint32_t processes;      // in MPI_COMM_WORLD
   uint32_t process;        // rank in it
   uint32_t tag;            // on which it receives
-  uint32_t reserved;
+  uint32_t private_world;  // 1: it has one
 
   // Of this process.
-  static MpiAddress Here(const MpiWorld& world, int tag);
+  static MpiAddress Here(const Mpi& mpi, int tag);
   std::string Pack() const;
   // InvalidArgument, naming the rank, where the body isn't of a rank of this job.
   static Result<MpiAddress> Unpack(std::string_view body, int rank, const MpiWorld& world);
@@ -35,7 +35,7 @@ struct MpiAddress {
 
 // Where each rank receives. Makes the group's communicator when its processes are first seen in
 // this process, and then waits, without a deadline, for the same call on all others; later calls
-// find it made.
+// find it made. `addresses` are the same on all.
 Result<std::vector<MpiPlace>> PlacesOf(const Mpi& mpi, std::span<const MpiAddress> addresses);
 
 }  // namespace thinwire

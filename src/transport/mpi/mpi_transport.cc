@@ -71,7 +71,7 @@ class MpiTransport final : public Transport {
   static void Break(Peer* peer, const Status& status);
 
   Mpi mpi_;
-  int tag_ = 0;
+  MpiAddress address_{};
   size_t piece_bytes_ = 0;
   int rank_ = -1;
   std::vector<Peer> peers_;
@@ -93,12 +93,13 @@ Status MpiTransport::Open(const TransportOptions& options) {
         "MPI_THREAD_MULTIPLE, &provided), or leave starting it to Thinwire");
   }
   piece_bytes_ = std::clamp(options.mpi_piece_bytes, size_t{1}, kMaxPieceBytes);
-  return mpi_.Check(mpi_.calls->new_tag(&tag_));
+  int tag = 0;
+  TW_TRY(mpi_.Check(mpi_.calls->new_tag(&tag)));
+  address_ = MpiAddress::Here(mpi_, tag);
+  return {};
 }
 
-Result<std::string> MpiTransport::Address() {
-  return PackAddress(kName, MpiAddress::Here(mpi_.world, tag_).Pack());
-}
+Result<std::string> MpiTransport::Address() { return PackAddress(kName, address_.Pack()); }
 
 // --- Connect ---
 
@@ -118,7 +119,7 @@ Status MpiTransport::OpenPeers(std::span<const std::string> addresses) {
   for (size_t r = 0; r < addresses.size(); ++r) {
     const int peer = static_cast<int>(r);
     if (peer == rank_) {
-      bodies.push_back(MpiAddress::Here(mpi_.world, tag_));
+      bodies.push_back(address_);
       continue;
     }
     TW_ASSIGN(const std::string_view body, UnpackAddress(kName, addresses[r], peer));
