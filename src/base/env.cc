@@ -46,6 +46,12 @@ Result<int> ParseThreads(std::string_view text) {
   return InvalidArgument("'{}' is not a number of threads: write 1 to 1024", text);
 }
 
+Result<size_t> ParsePiece(std::string_view text) {
+  TW_ASSIGN(const size_t bytes, ParseBytes(text));
+  if (bytes >= size_t{1} << 10 && bytes <= size_t{64} << 10) return bytes;
+  return InvalidArgument("'{}' is out of range: write 1K to 64K", text);
+}
+
 Result<bool> ParseSwitch(std::string_view text) {
   if (text == "0" || text == "1") return text == "1";
   return InvalidArgument("'{}' is not a switch: write 0 or 1", text);
@@ -74,6 +80,7 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_SEGMENT", ParseBytes, &env.segment_bytes));
   TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
   TW_TRY(ReadParsed("THINWIRE_ENCRYPT", ParseSwitch, &env.encrypt));
+  TW_TRY(ReadParsed("THINWIRE_MPI_PIECE", ParsePiece, &env.mpi_piece_bytes));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
   TW_TRY(ReadParsed("THINWIRE_STATE_BYTES", ParseBytes, &env.state_bytes));
   ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);

@@ -19,8 +19,13 @@ struct Env {
   // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
   std::string policy;
 
-  // THINWIRE_TRANSPORT: ucx, loopback, or auto (ucx where built in, else loopback). Default auto.
+  // THINWIRE_TRANSPORT: ucx, loopback, mpi (where MPI is installed), or auto (ucx where built in,
+  // else loopback). Default auto.
   std::string transport = "auto";
+
+  // THINWIRE_MPI_PIECE: bytes a piece, in which transport mpi sends messages; 1K to 64K. Must be
+  // within what MPI sends eagerly. Default 12K.
+  size_t mpi_piece_bytes = size_t{12} << 10;
 
   // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, or
   // "file=PATH" (docs/link-file.md). Paces injection and chooses algorithms; rank 0's value holds

@@ -10,8 +10,7 @@
 #include <vector>
 
 #include "base/hmac.h"
-#include "base/module.h"
-#include "bootstrap/mpi_module.h"
+#include "base/mpi.h"
 #include "bootstrap/rendezvous.h"
 #include "bootstrap/socket.h"
 
@@ -93,32 +92,17 @@ bool StartedByMpirun() {
                      [](const char* name) { return Get(name) != nullptr; });
 }
 
-struct MpiModule {
-  MpiBroadcast* broadcast;
-};
-
-Result<MpiModule> LoadMpi() {
-  const Result<void*> symbol = LoadFromModule(kMpiModuleFile, kMpiBroadcastName);
-  if (symbol.ok()) return MpiModule{reinterpret_cast<MpiBroadcast*>(symbol.value())};
-  return SystemError(
-      "started by mpirun, but {}; build Thinwire where MPI is installed (Debian: libopenmpi-dev), "
-      "or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
-      symbol.status().message());
-}
-
 Result<Launch> LaunchFromMpi(const Env& env) {
-  TW_ASSIGN(const MpiModule mpi, LoadMpi());
+  const Result<Mpi> mpi = Mpi::Load(env.modules);
+  if (!mpi.ok()) {
+    return SystemError(
+        "started by mpirun, but {}, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT",
+        mpi.status().message());
+  }
   Launch launch;
   launch.how = kHowMpi;
-  std::array<char, 512> error{};
-  const auto call = [&](void* bytes, size_t size) -> Status {
-    if (mpi.broadcast(bytes, static_cast<int>(size), &launch.rank, &launch.nranks, error.data(),
-                      static_cast<int>(error.size())) == 0) {
-      return {};
-    }
-    return SystemError("MPI: {}", error.data());
-  };
-  TW_TRY(call(nullptr, 0));  // which rank is this?
+  launch.rank = mpi.value().world.rank;
+  launch.nranks = mpi.value().world.ranks;
   Status started;
   if (launch.rank == 0) {
     Result<UniqueId> id =
@@ -127,7 +111,8 @@ Result<Launch> LaunchFromMpi(const Env& env) {
     if (id.ok()) launch.id = *id;
   }
   // Also after a failure, with zeros for an id: the others wait in the same call.
-  TW_TRY(call(launch.id.bytes.data(), launch.id.bytes.size()));
+  TW_TRY(mpi.value().Check(
+      mpi.value().calls->broadcast(launch.id.bytes.data(), static_cast<int>(kUniqueIdBytes))));
   TW_TRY(started);
   if (launch.id == UniqueId{}) {
     return RemoteError("rank 0 could not start the rendezvous; its log says why");

@@ -64,6 +64,8 @@ Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
       env.transport == "auto" ? std::string(TransportNames().front()) : env.transport;
   TransportOptions options;
   options.interface = env.interface;
+  options.modules = env.modules;
+  options.mpi_piece_bytes = env.mpi_piece_bytes;
   TW_ASSIGN(auto transport, MakeTransport(name, options));
   if (env.shape.empty()) return transport;
   TW_ASSIGN(const LinkModel shape, LinkModel::Parse(env.shape, ranks));

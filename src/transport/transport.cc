@@ -2,6 +2,7 @@
 #include "transport/transport.h"
 
 #include "transport/loopback/loopback_transport.h"
+#include "transport/mpi/mpi_transport.h"
 #if THINWIRE_HAVE_UCX
 #include "transport/ucx/ucx_transport.h"
 #endif
@@ -37,8 +38,9 @@ Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,
   for (const Entry& entry : kTransports) {
     if (entry.name == name) return entry.make(options);
   }
-  return InvalidArgument("no transport is named '{}'; this build has: {}", name,
-                         fmt::join(TransportNames(), ", "));
+  if (name == "mpi") return MakeMpiTransport(options);  // not built in: a module has MPI
+  return InvalidArgument("no transport is named '{}'; this build has: {}, and mpi as a module",
+                         name, fmt::join(TransportNames(), ", "));
 }
 
 }  // namespace thinwire

@@ -107,12 +107,15 @@ class Transport {
 };
 
 struct TransportOptions {
-  std::string interface;  // name of the network interface to use; empty: any
+  std::string interface;                      // name of the network interface to use; empty: any
+  std::string modules;                        // Env::modules
+  size_t mpi_piece_bytes = size_t{12} << 10;  // Env::mpi_piece_bytes
 };
 
 // Transports built in, the one to prefer first: "ucx" where the build found UCX, "loopback".
 std::vector<std::string_view> TransportNames();
-// Makes the named transport; kInvalidArgument lists the known names.
+// Makes the named transport: one of these, or "mpi" where its module loads. kInvalidArgument lists
+// the known names.
 Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,
                                                  const TransportOptions& options);
 

@@ -29,8 +29,10 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable folder("THINWIRE_STATE_FOLDER", "/scratch");
   const Variable threads("THINWIRE_THREADS", "4");
   const Variable early("THINWIRE_EARLY", "64M");
+  const Variable piece("THINWIRE_MPI_PIECE", "32K");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
+  EXPECT_EQ(env.value().mpi_piece_bytes, size_t{32} << 10);
   EXPECT_EQ(env.value().policy, "q8");
   EXPECT_EQ(env.value().timeout_seconds, 30);
   EXPECT_EQ(env.value().segment_bytes, size_t{64} << 10);
@@ -56,6 +58,8 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_PORT", "70000"},
                                     {"THINWIRE_STATE_BYTES", "much"},
                                     {"THINWIRE_EARLY", "some"},
+                                    {"THINWIRE_MPI_PIECE", "65K"},
+                                    {"THINWIRE_MPI_PIECE", "100"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);
