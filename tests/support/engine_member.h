@@ -26,6 +26,7 @@ struct EngineStack {
   size_t segment_bytes = size_t{128} << 10;
   double timeout_seconds = 60;
   double silence_seconds = 20;
+  size_t early_bytes = size_t{1} << 30;
 };
 
 class EngineMember final : public Member {
@@ -87,6 +88,7 @@ class EngineMember final : public Member {
     options.communicator = 42;
     options.timeout_seconds = stack.timeout_seconds;
     options.silence_seconds = stack.silence_seconds;
+    options.early_bytes = stack.early_bytes;
     return options;
   }
 
