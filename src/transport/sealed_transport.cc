@@ -191,14 +191,15 @@ Status SealedTransport::AwaitProofs(TimePoint deadline) {
     std::vector<int> missing;
     for (const Peer& peer : peers_) {
       TW_TRY(peer.status);
-      if (peer.proven && !peer.showing.pending()) continue;
-      TW_TRY(inner().PeerStatus(peer.rank).WithContext("connect"));
-      missing.push_back(peer.rank);
+      const Status reachable = inner().PeerStatus(peer.rank);
+      if (!peer.proven) TW_TRY(reachable.WithContext("connect"));
+      const bool showing = peer.showing.pending() && reachable.ok();
+      if (!peer.proven || showing) missing.push_back(peer.rank);
     }
     if (missing.empty()) return {};
     if (Now() >= deadline) {
       return TimeoutError(
-          "no proof in time that it has this communicator's unique id from rank {}: is it running, "
+          "rank {} did not prove in time that it has this communicator's unique id: is it running, "
           "and reachable from here?",
           fmt::join(missing, ", "));
     }
