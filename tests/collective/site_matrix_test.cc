@@ -70,9 +70,9 @@ TEST(SiteMatrixTest, Worldwide8HasTheCitiesItWasMeasuredBetween) {
   ASSERT_EQ(matrix.sites(), 8);
   EXPECT_EQ(matrix.nic_rate(), 250e6);
   const LinkModel links = LinkModel::Parse("profile=worldwide-8", 16).value();
-  EXPECT_EQ(links.at(0, 1).delay, 5e-3);     // both in Oregon
-  EXPECT_EQ(links.at(0, 2).delay, 67e-3);    // Oregon to Virginia
-  EXPECT_EQ(links.at(9, 10).delay, 238e-3);  // Seoul to London
+  EXPECT_DOUBLE_EQ(links.at(0, 1).delay, 5e-3);     // both in Oregon
+  EXPECT_DOUBLE_EQ(links.at(0, 2).delay, 67e-3);    // Oregon to Virginia
+  EXPECT_DOUBLE_EQ(links.at(9, 10).delay, 238e-3);  // Seoul to London
   EXPECT_EQ(links.uplink(3), 250e6);
 }
 
