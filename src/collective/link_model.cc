@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/units.h"
+#include "collective/site_matrix.h"
 
 namespace thinwire {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 constexpr int kEveryRank = -1;
 constexpr std::string_view kFile = "file=";
 constexpr std::string_view kLines = "lines=";
+constexpr std::string_view kProfile = "profile=";
 
 std::vector<std::string_view> Split(std::string_view text, std::string_view separators) {
   std::vector<std::string_view> fields;
@@ -103,6 +105,10 @@ Result<LinkModel> LinkModel::Parse(const std::string& text, int ranks) {
   }
   if (text.starts_with(kLines)) {
     return ParseLines(std::string_view(text).substr(kLines.size()), ranks);
+  }
+  if (text.starts_with(kProfile)) {
+    TW_ASSIGN(const SiteMatrix sites, SiteMatrix::Named(text.substr(kProfile.size())));
+    return sites.Links(ranks);
   }
   TW_ASSIGN(const Link every, ParseUniform(text));
   return LinkModel(ranks, every);

@@ -2,8 +2,8 @@
 //
 // What is known about the links: rate, one-way delay and loss of every ordered pair of ranks.
 // Text form: "rate=500mbit,delay=20ms[,loss=0.1%]" for all pairs, "file=PATH" (docs/link-file.md),
-// or "lines=" and the lines of such a file. Rank 0's text holds for the whole communicator, so that
-// all ranks plan alike.
+// "lines=" and the lines of such a file, or "profile=worldwide-8" (docs/simulation.md). Rank 0's
+// text holds for the whole communicator, so that all ranks plan alike.
 
 #ifndef THINWIRE_COLLECTIVE_LINK_MODEL_H_
 #define THINWIRE_COLLECTIVE_LINK_MODEL_H_

@@ -18,11 +18,6 @@ constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {"auto", "
 constexpr std::array<std::string_view, 6> kVerbNames = {"copy",    "encode", "send",
                                                         "receive", "reduce", "decode"};
 
-// At least so many segments a message, where it is long enough: a second hop then starts when a
-// quarter of the first is through. Below kMinSegmentBytes headers and wake-ups would show.
-constexpr size_t kMinSegments = 4;
-constexpr size_t kMinSegmentBytes = size_t{16} << 10;
-
 size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_t segment_bytes) {
   if (longest == 0) return 1;
   const size_t message_bytes = codec.EncodedBytes(longest, dtype);

@@ -114,6 +114,11 @@ struct Plan {
 // do, so that ranks that differ in them find out (wire/state_head.h).
 bool HasStateHead(const Codec& codec);
 
+// At least so many segments a message, where it is long enough: a second hop then starts when a
+// quarter of the first is through. Below kMinSegmentBytes headers and wake-ups would show.
+inline constexpr size_t kMinSegments = 4;
+inline constexpr size_t kMinSegmentBytes = size_t{16} << 10;
+
 // The plan as text, a step a line.
 std::string FormatPlan(const Plan& plan);
 

@@ -2,6 +2,7 @@
 #include "collective/simulator.h"
 
 #include <algorithm>
+#include <limits>
 #include <queue>
 
 #include "collective/progress.h"
@@ -10,11 +11,20 @@
 namespace thinwire {
 namespace {
 
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
 class Simulator {
  public:
   Simulator(const std::vector<Plan>& plans, const LinkModel& links, const CostModel& costs)
-      : plans_(plans), links_(links), costs_(costs) {
-    for (const Plan& plan : plans) hosts_.emplace_back(plan);
+      : plans_(plans), links_(links), costs_(costs), known_(links.known()) {
+    for (const Plan& plan : plans) {
+      hosts_.emplace_back(plan);
+      Host& added = hosts_.back();
+      added.uplink = PayloadRate(links.uplink(plan.rank));
+      added.downlink = PayloadRate(links.downlink(plan.rank));
+      added.pair_free.resize(plans.size());
+      added.delivered.resize(plans.size());
+    }
     result_.rank_seconds.resize(plans.size());
     result_.wire_bytes.resize(plans.size());
   }
@@ -33,7 +43,7 @@ class Simulator {
   }
 
  private:
-  enum class Kind { kComputed, kLeft, kHeadArrives, kArrived };
+  enum class Kind : uint8_t { kComputed, kLeft, kPairFree, kHeadArrives, kArrived };
   struct Event {
     double time;
     uint64_t order;  // ties in the order they were made: the simulation is deterministic
@@ -41,9 +51,9 @@ class Simulator {
     int rank;
     Item item;  // kArrived and kHeadArrives: the sender's send item
     int sender;
-    double transfer;  // seconds the message takes at the rate it was sent with
+    double late_seconds;  // kHeadArrives: for packets lost
     bool operator>(const Event& other) const {
-      return std::tie(time, order) > std::tie(other.time, other.order);
+      return time > other.time || (time == other.time && order > other.order);
     }
   };
   struct Host {
@@ -51,12 +61,37 @@ class Simulator {
     Progress progress;
     bool computing = false;
     bool sending = false;
+    double uplink = 0;  // payload bytes a second
+    double downlink = 0;
     double downlink_free = 0;
+    double looks_again = kNever;    // at the uplink, as no pair with something to send is free
+    std::vector<double> pair_free;  // by peer: when the pacer releases the next frame to it
+    std::vector<double> delivered;  // by peer: frames to it arrive in order, not before this
     size_t staged = 0;
+  };
+  struct Path {
+    double rate;     // payload bytes a second
+    double goodput;  // what packets lost leave of it
+    double delay;    // one way
+    double round_trip;
+    double loss;
   };
 
   const Plan& plan(int rank) const { return plans_[static_cast<size_t>(rank)]; }
   Host& host(int rank) { return hosts_[static_cast<size_t>(rank)]; }
+
+  double PayloadRate(double rate) const {
+    return (rate > 0 ? rate : costs_.unknown_rate) * kWireEfficiency;
+  }
+  Path PathBetween(int from, int to) const {
+    const Link& link = links_.at(from, to);
+    const double delay = known_ ? link.delay : costs_.unknown_delay;
+    const double back = known_ ? links_.at(to, from).delay : costs_.unknown_delay;
+    const double rate = PayloadRate(link.rate);
+    const double goodput =
+        GoodputRate(costs_.congestion, costs_.flows, rate, delay + back, link.loss);
+    return {rate, goodput, delay, delay + back, link.loss};
+  }
 
   size_t SegmentElements(int rank, Item item) const {
     return plan(rank).segment_count(plan(rank).steps[item.step], item.segment);
@@ -66,8 +101,9 @@ class Simulator {
     return kFrameHeaderBytes + plan(rank).PayloadBytes(slot, SegmentElements(rank, item));
   }
 
-  void Push(double time, Kind kind, int rank, Item item, int sender = -1, double transfer = 0) {
-    events_.push({time, order_++, kind, rank, item, sender, transfer});
+  void Push(double time, Kind kind, int rank, Item item = {}, int sender = -1,
+            double late_seconds = 0) {
+    events_.push({time, order_++, kind, rank, item, sender, late_seconds});
   }
 
   // Starts whatever this rank's processor and uplink can start now.
@@ -81,12 +117,24 @@ class Simulator {
         Push(now + ComputeSeconds(rank, item), Kind::kComputed, rank, item);
       }
     }
-    if (!self.sending) {
-      if (const auto item = self.progress.ReadySend([](int) { return true; })) {
-        self.progress.TakeSend(*item);
-        self.sending = true;
-        StartSend(rank, *item, now);
-      }
+    if (!self.sending) SendNext(rank, now);
+  }
+
+  void SendNext(int rank, double now) {
+    Host& self = host(rank);
+    double next = kNever;
+    const auto item = self.progress.ReadySend([&](int peer) {
+      const double free = self.pair_free[static_cast<size_t>(peer)];
+      if (free > now) next = std::min(next, free);
+      return free <= now;
+    });
+    if (item) {
+      self.progress.TakeSend(*item);
+      self.sending = true;
+      StartSend(rank, *item, now);
+    } else if (next < self.looks_again) {
+      self.looks_again = next;
+      Push(next, Kind::kPairFree, rank);
     }
   }
 
@@ -98,15 +146,34 @@ class Simulator {
   }
 
   void StartSend(int rank, Item item, double now) {
+    Host& self = host(rank);
     const Step& step = plan(rank).steps[item.step];
-    const Link& link = links_.at(rank, step.peer);
-    const double rate = (link.rate > 0 ? link.rate : costs_.unknown_rate) * kWireEfficiency;
-    const double delay = links_.known() ? link.delay : costs_.unknown_delay;
-    const size_t bytes = FrameBytes(rank, item);
-    const double transfer = static_cast<double>(bytes) / rate;
-    result_.wire_bytes[static_cast<size_t>(rank)] += bytes;
-    Push(now + transfer / kPaceFactor / plan(rank).send_share, Kind::kLeft, rank, item);
-    Push(now + delay + costs_.message_seconds, Kind::kHeadArrives, step.peer, item, rank, transfer);
+    const Path path = PathBetween(rank, step.peer);
+    const size_t frame_bytes = FrameBytes(rank, item);
+    const auto bytes = static_cast<double>(frame_bytes);
+    result_.wire_bytes[static_cast<size_t>(rank)] += frame_bytes;
+    const double share = plan(rank).send_share;
+    // What is sent again for packets lost takes its part of the uplink, too.
+    const double uplink = share * self.uplink * std::min(kPaceFactor, 1 - path.loss);
+    const double pair = share * std::min(kPaceFactor * path.rate, path.goodput);
+    self.pair_free[static_cast<size_t>(step.peer)] = now + bytes / pair;
+    Push(now + bytes / uplink, Kind::kLeft, rank, item);
+    const int extra = ExtraRoundTrips(bytes, path.loss, SpreadQuantile(messages_++));
+    Push(now + path.delay + costs_.message_seconds, Kind::kHeadArrives, step.peer, item, rank,
+         extra * path.round_trip);
+  }
+
+  // The last byte comes when the narrowest stretch has let it through, and after what came before
+  // it at the downlink and in its flow.
+  void HeadArrives(const Event& event) {
+    Host& self = host(event.rank);
+    const auto bytes = static_cast<double>(FrameBytes(event.sender, event.item));
+    self.downlink_free = std::max(self.downlink_free, event.time) + bytes / self.downlink;
+    const double goodput = PathBetween(event.sender, event.rank).goodput;
+    const double last = std::max(self.downlink_free, event.time + bytes / goodput);
+    double& delivered = host(event.sender).delivered[static_cast<size_t>(event.rank)];
+    delivered = std::max(delivered, last + event.late_seconds);
+    Push(delivered, Kind::kArrived, event.rank, event.item, event.sender);
   }
 
   void Handle(const Event& event) {
@@ -124,9 +191,13 @@ class Simulator {
         self.staged -= std::min(self.staged, FrameBytes(event.rank, event.item));
         Finish(event.rank, event.item, event.time);
         break;
+      case Kind::kPairFree:
+        if (event.time < self.looks_again) break;
+        self.looks_again = kNever;
+        Advance(event.rank, event.time);
+        break;
       case Kind::kHeadArrives:
-        self.downlink_free = std::max(self.downlink_free, event.time) + event.transfer;
-        Push(self.downlink_free, Kind::kArrived, event.rank, event.item, event.sender);
+        HeadArrives(event);
         break;
       case Kind::kArrived: {
         const Step& sent = plan(event.sender).steps[event.item.step];
@@ -147,9 +218,11 @@ class Simulator {
   const std::vector<Plan>& plans_;
   const LinkModel& links_;
   const CostModel& costs_;
+  const bool known_;
   std::vector<Host> hosts_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   uint64_t order_ = 0;
+  uint64_t messages_ = 0;
   std::vector<std::pair<SlotId, uint32_t>> unread_;
   Simulation result_;
 };

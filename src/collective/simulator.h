@@ -2,6 +2,11 @@
 //
 // Simulator: how long a collective will take, by running all ranks' plans against a model of links
 // and processors. Event driven; the same Progress decides what runs next as in the engine.
+//
+// A rank has one processor, one uplink and one downlink, which all its peers share, at the rates of
+// its fastest pairs; a slower pair is a narrower stretch of its own on the way. Frames leave paced,
+// as the Pacer releases them; what comes in at once queues at the downlink. Lost packets make
+// frames later, and those behind them in their flow (loss_model.h).
 
 #ifndef THINWIRE_COLLECTIVE_SIMULATOR_H_
 #define THINWIRE_COLLECTIVE_SIMULATOR_H_
@@ -10,6 +15,7 @@
 #include <vector>
 
 #include "collective/link_model.h"
+#include "collective/loss_model.h"
 #include "collective/plan.h"
 
 namespace thinwire {
@@ -22,6 +28,8 @@ struct CostModel {
   double message_seconds = 60e-6;       // from a send to the wire and from the wire to the engine
   double unknown_rate = 125e6;          // links nothing is known of: 1 Gbit/s ...
   double unknown_delay = 10e-3;         // ... and 10 ms
+  Congestion congestion = Congestion::kBbr;
+  int flows = 1;  // between two ranks
 };
 
 // Injection is paced at this part of the payload rate, so that queues on the way stay short.
