@@ -381,7 +381,7 @@ bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, Time
     send.request.state = Request::State::kDone;
     return true;
   }
-  pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
+  pacer_.Sent(peer, frame.size(), run->plan().steps[item.step].share, now);
   peers_[static_cast<size_t>(peer)].spoken = now;
   const Status sent = transport_->Send(peer, frame, &send.request);
   if (sent.ok()) return true;

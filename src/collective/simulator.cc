@@ -105,7 +105,7 @@ class Simulator {
     const size_t bytes = FrameBytes(rank, item);
     const double transfer = static_cast<double>(bytes) / rate;
     result_.wire_bytes[static_cast<size_t>(rank)] += bytes;
-    Push(now + transfer / kPaceFactor / plan(rank).send_share, Kind::kLeft, rank, item);
+    Push(now + transfer / kPaceFactor / step.share, Kind::kLeft, rank, item);
     Push(now + delay + costs_.message_seconds, Kind::kHeadArrives, step.peer, item, rank, transfer);
   }
 
