@@ -28,6 +28,7 @@ void EmitBinomial(const PlanRequest& request, Shares shares, int rank, PlanBuild
   Forest forest;
   forest.chunks = std::move(shares.chunks);
   forest.roots = std::move(shares.owners);
+  forest.crosses = forest.roots.size() > 1;
   forest.levels = std::bit_width(static_cast<unsigned>(request.ranks - 1));
   forest.up = [roots = forest.roots, ranks = request.ranks](size_t tree, int at) {
     return PlaceOf(roots[tree], ranks, at);

@@ -74,6 +74,7 @@ class ForestEmitter {
       const Place theirs = forest_.up(tree, child);
       terms.push_back(plan_.Receive(child, chunk(tree).count, UpMessage(tree), UpHop(theirs.level),
                                     UpContent(theirs)));
+      if (forest_.crosses) plan_.CreditEarly(terms.back());
     }
     if (!own_stands) stand();
     return terms;

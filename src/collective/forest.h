@@ -35,6 +35,8 @@ struct Forest {
   // Contributions from level 2, of two, go uncoded, so that what goes on from level 1 is coded for
   // the first time. Not where sums are exact only between coded contributions.
   bool uncoded_inside = false;
+  // Ranks sum chunks of several trees, each with several children: see Slot::credited_early.
+  bool crosses = false;
 };
 
 // Emits an all-reduce, broadcast or reduce; or, where each rank is the root of one tree with the

@@ -57,6 +57,7 @@ void EmitGrouped(const PlanRequest& request, const Groups& groups, bool uncoded_
     return PlaceOf(carriers, roots[tree], at);
   };
   forest.down = forest.up;
+  forest.crosses = true;
   forest.uncoded_inside = uncoded_inside && !request.codec->sums_exactly();
   EmitForest(request, rank, forest, plan);
 }

@@ -459,6 +459,7 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
     std::memcpy(slot.copy, slot.frame.data(), slot.frame.size());
     slot.frame = {slot.copy, slot.frame.size()};
   }
+  if (plan().slots[id.first].credited_early) NoteConsumed(&slot);
   slots_[id] = std::move(slot);
   Finish(*item);
   return {};

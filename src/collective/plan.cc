@@ -43,6 +43,7 @@ size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_
 std::string_view NameOf(Algorithm algorithm) {
   return kAlgorithmNames[static_cast<size_t>(algorithm)];
 }
+std::span<const std::string_view> AlgorithmNames() { return kAlgorithmNames; }
 std::string_view NameOf(Verb verb) { return kVerbNames[static_cast<size_t>(verb)]; }
 
 std::optional<Algorithm> AlgorithmFromName(std::string_view name) {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,7 @@ enum class Algorithm : uint8_t {
 inline constexpr int kAlgorithms = 12;
 std::string_view NameOf(Algorithm algorithm);
 std::optional<Algorithm> AlgorithmFromName(std::string_view name);
+std::span<const std::string_view> AlgorithmNames();  // by number
 
 inline bool IsPointToPoint(Operation operation) {
   return operation == Operation::kSend || operation == Operation::kRecv;
@@ -105,6 +107,10 @@ struct Slot {
   int stage = 0;
   bool received = false;  // written by kReceive; else by kEncode or kReduce
   bool complete = false;  // holds the sum of all ranks
+  // Received, and counted as consumed at once (flow_control.h): where a rank sums several chunks of
+  // several peers, each waiting for messages behind others in a window, windows could wait for each
+  // other in a circle. Costs memory: up to all that the plan receives of the kind.
+  bool credited_early = false;
   int peer = -1;          // the rank it comes from or goes to; -1: several, or none
   uint16_t message = 0;   // under this number
 };
@@ -162,6 +168,7 @@ class PlanBuilder {
   // `hop`: how many came before the one the message comes by.
   SlotId Receive(int peer, size_t count, uint16_t message, int hop,
                  Content content = Content::kInput);
+  void CreditEarly(SlotId received) { plan_.slots[received].credited_early = true; }
   // This rank's own contribution as a term: as it is, or, where sums are exact only between encoded
   // contributions, encoded.
   SlotId Own(size_t input, size_t count);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "base/units.h"
 #include "collective/algorithms.h"
@@ -128,6 +129,12 @@ std::vector<Algorithm> Planner::Candidates(Operation operation, const Codec& cod
   return {kDirect};
 }
 
+Algorithm Planner::Asked(Operation operation, Algorithm algorithm) {
+  const std::vector<Algorithm> all = Candidates(operation);
+  const bool has = std::ranges::find(all, algorithm) != all.end();
+  return has || operation == Operation::kAllReduce ? algorithm : Algorithm::kAuto;
+}
+
 std::vector<Algorithm> Planner::Contenders(const PlanRequest& request) const {
   std::vector<Algorithm> contenders = Candidates(request.operation, *request.codec);
   std::erase_if(contenders, [&](Algorithm algorithm) {
@@ -207,18 +214,48 @@ Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) con
   return Simulate(plans, links_, costs_);
 }
 
+Prediction Planner::BoundOf(const PlanRequest& request, Algorithm algorithm) const {
+  Prediction prediction;
+  prediction.algorithm = algorithm;
+  if (request.ranks <= kMaxRanksSimulated) {
+    prediction.path = CriticalPathOf(MakeAll(request, algorithm), links_, costs_);
+    prediction.seconds = prediction.path.seconds();
+  } else {
+    for (const int rank : {request.root, (request.root + 1) % request.ranks}) {
+      const Plan plan = Make(request, algorithm, rank, segment_bytes_, kSegmentsSimulated);
+      const CriticalPath path = CriticalPathOf(plan, links_, costs_);
+      const double seconds = path.latency_seconds + path.transfer_seconds;
+      if (seconds <= prediction.seconds) continue;
+      prediction.seconds = seconds;
+      prediction.path = path;
+    }
+  }
+  prediction.wire_bytes = prediction.path.wire_bytes;
+  return prediction;
+}
+
+void Planner::SimulateInto(const PlanRequest& request, Prediction* prediction) const {
+  if (request.ranks > kMaxRanksSimulated) return;
+  const Simulation simulation = Predict(request, prediction->algorithm);
+  prediction->simulated = true;
+  prediction->seconds = simulation.seconds;
+  prediction->wire_bytes = *std::ranges::max_element(simulation.wire_bytes);
+}
+
+Prediction Planner::PredictionOf(const PlanRequest& request, Algorithm algorithm) const {
+  Prediction prediction = BoundOf(request, algorithm);
+  SimulateInto(request, &prediction);
+  return prediction;
+}
+
 Choice Planner::Compare(const PlanRequest& request, bool all) const {
   std::vector<Prediction> predictions;
   for (const Algorithm algorithm : Contenders(request)) {
-    Prediction& prediction = predictions.emplace_back();
-    prediction.algorithm = algorithm;
-    prediction.path = CriticalPathOf(MakeAll(request, algorithm), links_, costs_);
-    prediction.seconds = prediction.path.seconds();
-    prediction.wire_bytes = prediction.path.wire_bytes;
+    predictions.push_back(BoundOf(request, algorithm));
   }
   // Whatever promises most is simulated first; those that can't win against it needn't be.
   std::vector<size_t> order(predictions.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return predictions[a].seconds < predictions[b].seconds;
   });
@@ -226,38 +263,16 @@ Choice Planner::Compare(const PlanRequest& request, bool all) const {
   size_t best_at = 0;
   for (const size_t i : order) {
     Prediction& prediction = predictions[i];
-    const bool preferred = i < best_at;
-    const double limit = preferred ? best / kClearlyQuicker : best * kClearlyQuicker;
+    const double limit = i < best_at ? best / kClearlyQuicker : best * kClearlyQuicker;
     if (!all && prediction.seconds >= limit) continue;
-    const Simulation simulation = Predict(request, prediction.algorithm);
-    prediction.simulated = true;
-    prediction.seconds = simulation.seconds;
-    prediction.wire_bytes = *std::ranges::max_element(simulation.wire_bytes);
-    if (prediction.seconds < best) best = prediction.seconds, best_at = i;
-  }
-  // What was left out can't win, and must not by a bound that is lower than what it would take.
-  for (Prediction& prediction : predictions) {
-    if (!prediction.simulated) prediction.seconds = std::max(prediction.seconds, best);
-  }
-  Rank(&predictions, WinnerOf(predictions));
-  return {std::move(predictions)};
-}
-
-Choice Planner::Estimate(const PlanRequest& request) const {
-  std::vector<Prediction> predictions;
-  for (const Algorithm algorithm : Contenders(request)) {
-    Prediction& prediction = predictions.emplace_back();
-    prediction.algorithm = algorithm;
-    for (const int rank : {request.root, (request.root + 1) % request.ranks}) {
-      const Plan plan = Make(request, algorithm, rank, segment_bytes_, kSegmentsSimulated);
-      const CriticalPath path = CriticalPathOf(plan, links_, costs_);
-      const double seconds = path.latency_seconds + path.transfer_seconds;
-      if (seconds < prediction.seconds) continue;
-      prediction.seconds = seconds;
-      prediction.wire_bytes = path.wire_bytes;
-      prediction.path = path;
+    SimulateInto(request, &prediction);
+    if (prediction.seconds < best) {
+      best = prediction.seconds;
+      best_at = i;
     }
   }
+  // What was left out for its bound must not win by it.
+  for (Prediction& prediction : predictions) prediction.seconds = std::max(prediction.seconds, best);
   Rank(&predictions, WinnerOf(predictions));
   return {std::move(predictions)};
 }
@@ -272,10 +287,7 @@ std::shared_ptr<const Choice> Planner::Explain(const PlanRequest& request, bool 
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
   const bool nothing =
       IsEmpty(request) || request.ranks == 1 || IsPointToPoint(request.operation);
-  auto choice = std::make_shared<const Choice>(nothing ? Choice{}
-                                               : request.ranks > kMaxRanksSimulated
-                                                   ? Estimate(request)
-                                                   : Compare(request, all));
+  auto choice = std::make_shared<const Choice>(nothing ? Choice{} : Compare(request, all));
   if (choices_.size() >= kCachedPlans) choices_.clear();
   choices_.emplace(key, choice);
   return choice;

@@ -47,6 +47,10 @@ class Planner {
   // Algorithms that can do the operation in the codec, best known first; never empty.
   static std::vector<Algorithm> Candidates(Operation operation, const Codec& codec = RawCodec());
 
+  // What a rule for several operations that names an algorithm asks of one of them: the planner's
+  // choice where only others have it. Not of all-reduce, which has all but direct.
+  static Algorithm Asked(Operation operation, Algorithm algorithm);
+
   // The plan of one rank. kInvalidArgument if the algorithm can't do the operation. kAuto: the
   // quickest candidate by simulation. Answers for kAuto and repeated requests come from a cache.
   Result<std::shared_ptr<const Plan>> PlanFor(const PlanRequest& request, Algorithm algorithm,
@@ -56,7 +60,9 @@ class Planner {
   // as the number of ranks allows.
   std::shared_ptr<const Choice> Explain(const PlanRequest& request, bool all = false);
 
-  // Simulates one algorithm for all ranks. REQUIRES: the algorithm is a candidate.
+  // The same of one algorithm. REQUIRES: it is a candidate; likewise of Predict.
+  Prediction PredictionOf(const PlanRequest& request, Algorithm algorithm) const;
+  // Simulates one algorithm for all ranks.
   Simulation Predict(const PlanRequest& request, Algorithm algorithm) const;
 
   const LinkModel& links() const { return links_; }
@@ -74,7 +80,9 @@ class Planner {
   // Candidates but those that on these links are the same as another.
   std::vector<Algorithm> Contenders(const PlanRequest& request) const;
   Choice Compare(const PlanRequest& request, bool all) const;
-  Choice Estimate(const PlanRequest& request) const;
+  // The least it can take; or, of too many ranks to simulate, about what it takes.
+  Prediction BoundOf(const PlanRequest& request, Algorithm algorithm) const;
+  void SimulateInto(const PlanRequest& request, Prediction* prediction) const;
 
   LinkModel links_;
   CostModel costs_;

@@ -16,9 +16,9 @@ namespace {
 constexpr size_t kSegmentBytes = size_t{128} << 10;
 
 // All ranks' plans, cut into segments of `segment_elements`.
-std::vector<Plan> PlansOf(const PlanRequest& request, Algorithm algorithm,
-                          size_t segment_elements) {
-  Planner planner(LinkModel(request.ranks), CostModel{}, kSegmentBytes);
+std::vector<Plan> PlansOf(const PlanRequest& request, Algorithm algorithm, size_t segment_elements,
+                          const LinkModel& links) {
+  Planner planner(links, CostModel{}, kSegmentBytes);
   std::vector<Plan> plans;
   for (int rank = 0; rank < request.ranks; ++rank) {
     const auto plan = planner.PlanFor(request, algorithm, rank);
@@ -27,6 +27,24 @@ std::vector<Plan> PlansOf(const PlanRequest& request, Algorithm algorithm,
     plans.back().segment_elements = segment_elements;
   }
   return plans;
+}
+
+std::vector<Plan> PlansOf(const PlanRequest& request, Algorithm algorithm,
+                          size_t segment_elements) {
+  return PlansOf(request, algorithm, segment_elements, LinkModel(request.ranks));
+}
+
+// Three sites of different size, whose ranks are mixed, and hosts of different rates.
+LinkModel UnevenLinks(int ranks) {
+  LinkModel links(ranks);
+  const auto site = [](int rank) { return rank * rank % 7 % 3; };
+  for (int a = 0; a < ranks; ++a) {
+    for (int b = 0; b < ranks; ++b) {
+      const double rate = 1e8 / (1 + std::max(a, b) % 5);
+      links.at(a, b) = {rate, site(a) == site(b) ? 1e-3 : 50e-3, 0};
+    }
+  }
+  return links;
 }
 
 std::vector<size_t> Counts(int ranks) {
@@ -147,14 +165,14 @@ void CheckOutputs(const PlanRequest& request, Algorithm algorithm, const Symboli
   }
 }
 
-void CheckOperation(const PlanRequest& request, Algorithm algorithm) {
+void CheckOperation(const PlanRequest& request, Algorithm algorithm, const LinkModel& links) {
   SCOPED_TRACE(testing::Message() << NameOf(request.operation) << " " << NameOf(algorithm) << " of "
                                   << request.count << ", " << request.ranks << " ranks, root "
                                   << request.root);
   // A whole message in one segment; then several segments, the last one short.
   const std::vector<size_t> segment_sizes = {request.count + 1, request.count / 7 + 1};
   for (const size_t segment_elements : segment_sizes) {
-    const std::vector<Plan> plans = PlansOf(request, algorithm, segment_elements);
+    const std::vector<Plan> plans = PlansOf(request, algorithm, segment_elements, links);
     CheckMessages(plans);
     for (const Plan& plan : plans) CheckSlots(plan);
     for (const bool in_place : {false, true}) {
@@ -205,7 +223,24 @@ TEST_P(PlanTest, EveryContributionReachesEveryResultOnce) {
       for (request.root = 0; request.root < (rooted ? request.ranks : 1); ++request.root) {
         // Roots differ in names only: long vectors need not be tried with each.
         if (request.root > 0 && count > 100) break;
-        CheckOperation(request, GetParam().algorithm);
+        CheckOperation(request, GetParam().algorithm, LinkModel(request.ranks));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(PlanTest, ContributionsArriveOverUnevenLinksToo) {
+  PlanRequest request;
+  request.operation = GetParam().operation;
+  request.reduction = Reduction::kAvg;
+  const int roots = HasRoot(request.operation) ? 3 : 1;
+  for (const int ranks : {2, 3, 5, 8, 13}) {
+    request.ranks = ranks;
+    for (const size_t count : {size_t{1}, size_t{11}, size_t{1000}}) {
+      request.count = count;
+      for (request.root = 0; request.root < std::min(roots, ranks); ++request.root) {
+        CheckOperation(request, GetParam().algorithm, UnevenLinks(ranks));
         if (HasFatalFailure()) return;
       }
     }
@@ -286,11 +321,11 @@ TEST(PlanTest, RefusesAnAlgorithmThatCannotDoTheOperation) {
   request.operation = Operation::kBroadcast;
   request.ranks = 2;
   Planner planner(LinkModel(2), CostModel{}, kSegmentBytes);
-  const auto plan = planner.PlanFor(request, Algorithm::kRing, 0);
+  const auto plan = planner.PlanFor(request, Algorithm::kOneShot, 0);
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(plan.status().message(),
-              testing::AllOf(testing::HasSubstr("ring"), testing::HasSubstr("broadcast")));
+              testing::AllOf(testing::HasSubstr("one-shot"), testing::HasSubstr("broadcast")));
 }
 
 TEST(PlanTest, RepeatedRequestsShareOnePlan) {
@@ -314,7 +349,7 @@ TEST(PlanTest, FormatNamesTheCallAndEveryStep) {
                                        "codec raw"));
   EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), plan.steps.size() + 1);
   EXPECT_THAT(text, testing::HasSubstr("input[5, +2)"));
-  EXPECT_THAT(text, testing::HasSubstr("-> rank 2 as message 0"));
+  EXPECT_THAT(text, testing::HasSubstr("-> rank 2 as message 2"));
 }
 
 TEST(AlgorithmTest, NamesGoBothWays) {
