@@ -9,14 +9,14 @@ namespace {
 // Of the sum, by how often which magnitudes are encoded.
 double SumTolerance(const CodecBound& bound, const std::string& algorithm, int ranks,
                     double largest) {
-  double error = 0;
-  if (algorithm == "ring") {  // every hop encodes the partial sum so far
-    for (int terms = 1; terms <= ranks; ++terms) error += bound.ErrorOf(terms * largest + error);
-    return error;
+  double error = ranks * bound.ErrorOf(largest);
+  if (algorithm == "one-shot" || algorithm == "direct") return error;
+  if (algorithm == "sra" || algorithm == "uneven-sra") {
+    return error + bound.ErrorOf(ranks * largest + error);  // the sum is encoded again
   }
-  error = ranks * bound.ErrorOf(largest);
-  if (algorithm == "sra")
-    error += bound.ErrorOf(ranks * largest + error);  // the sum is encoded again
+  // Every hop encodes a partial sum: most round a ring, where it grows by one term a hop.
+  error = 0;
+  for (int terms = 1; terms <= ranks; ++terms) error += bound.ErrorOf(terms * largest + error);
   return error;
 }
 

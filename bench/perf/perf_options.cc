@@ -69,7 +69,8 @@ std::vector<size_t> Sizes(const Texts& texts) {
 void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
   const CLI::AsSizeValue bytes(/*kb_is_1000=*/false);
   app->add_option("operation", texts->operation,
-                  "all_reduce, reduce_scatter, all_gather, broadcast, reduce, send_recv or barrier")
+                  "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce, send_recv or "
+                  "barrier")
       ->required();
   app->add_option("-b,--minbytes", texts->smallest, "smallest size, such as 1K [1K]")
       ->transform(bytes);
@@ -100,7 +101,7 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
       ->capture_default_str();
   app->add_option("--codec", texts->codec, "codec of what it can code, at every size")
       ->capture_default_str();
-  app->add_option("--algo", texts->algorithm, "auto, sra, one-shot or ring")->capture_default_str();
+  app->add_option("--algo", texts->algorithm, "auto, or an algorithm (docs/policy.md)")->capture_default_str();
   app->add_option("--policy", options->policy, "a policy instead of --codec and --algo");
   app->add_option("--transport", options->transport, "ucx, loopback or auto");
   app->add_option("--device", options->device,

@@ -14,6 +14,8 @@ constexpr Operation kOperations[] = {
      false, true, false},
     {OperationId::kAllGather, "all_gather", thinwireOpAllGather, false, false, true, true, false,
      true},
+    {OperationId::kAllToAll, "all_to_all", thinwireOpAllToAll, false, false, false, false, true,
+     true},
     {OperationId::kBroadcast, "broadcast", thinwireOpBroadcast, false, true, true, true, false,
      false},
     {OperationId::kReduce, "reduce", thinwireOpReduce, true, true, true, false, false, false},
@@ -76,6 +78,14 @@ std::vector<Workload::Part> Workload::Expected(Values values) const {
       }
       return parts;
     }
+    case OperationId::kAllToAll: {
+      std::vector<Part> parts;
+      for (int from = 0; from < ranks; ++from) {
+        parts.push_back(
+            {count * static_cast<size_t>(from), count, Input(values, from), count * Rank()});
+      }
+      return parts;
+    }
     case OperationId::kBroadcast:
       return {{0, count, Input(values, root), 0}};
     case OperationId::kSendReceive:
@@ -112,6 +122,8 @@ thinwireResult_t Workload::CallOn(const std::byte* send, std::byte* recv, size_t
       return thinwireReduceScatter(send, recv, elements, dtype, op, comm, &options);
     case OperationId::kAllGather:
       return thinwireAllGather(send, recv, elements, dtype, comm, &options);
+    case OperationId::kAllToAll:
+      return thinwireAllToAll(send, recv, elements, dtype, comm, &options);
     case OperationId::kBroadcast:
       return thinwireBroadcast(send, recv, elements, dtype, root, comm, &options);
     case OperationId::kReduce:

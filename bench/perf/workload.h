@@ -21,6 +21,7 @@ enum class OperationId {
   kAllReduce,
   kReduceScatter,
   kAllGather,
+  kAllToAll,
   kBroadcast,
   kReduce,
   kSendReceive,

@@ -40,7 +40,7 @@ struct Texts {
 
 void AddFlags(CLI::App* app, Texts* texts) {
   app->add_option("operation", texts->operation,
-                  "all_reduce, reduce_scatter, all_gather, broadcast, reduce or barrier")
+                  "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce or barrier")
       ->required();
   app->add_option("--bytes", texts->bytes, "size of the larger of input and output, such as 64M")
       ->capture_default_str();
@@ -50,7 +50,7 @@ void AddFlags(CLI::App* app, Texts* texts) {
   app->add_option("--link", texts->link,
                   "rate=500mbit,delay=20ms or file=PATH [the library's guess of an unknown link]");
   app->add_option("--codec", texts->codec, "codec")->capture_default_str();
-  app->add_option("--algo", texts->algorithm, "auto, sra, one-shot, ring or direct")
+  app->add_option("--algo", texts->algorithm, "auto, or an algorithm (docs/policy.md)")
       ->capture_default_str();
   app->add_option("-d,--datatype", texts->type, "element type")->capture_default_str();
   app->add_option("-o,--op", texts->reduction, "reduction")->capture_default_str();
@@ -97,8 +97,9 @@ Result<PlanRequest> RequestOf(const Texts& texts) {
   TW_ASSIGN(request.codec, FindCodec(texts.codec));
   request.root = texts.root;
   request.ranks = texts.ranks;
-  const bool shared =
-      request.operation == Operation::kReduceScatter || request.operation == Operation::kAllGather;
+  const bool shared = request.operation == Operation::kReduceScatter ||
+                      request.operation == Operation::kAllGather ||
+                      request.operation == Operation::kAllToAll;
   const size_t parts = shared ? static_cast<size_t>(texts.ranks) : 1;
   const bool barrier = request.operation == Operation::kBarrier;
   request.count = barrier ? 0 : bytes / SizeOf(request.dtype) / parts;
@@ -106,36 +107,46 @@ Result<PlanRequest> RequestOf(const Texts& texts) {
   return request;
 }
 
-struct Prediction {
-  Algorithm algorithm;
-  double seconds;
-  uint64_t wire_bytes;  // of the rank that sends most
-  bool chosen;
-};
-
-void PrintTable(const std::vector<Prediction>& predictions, const Texts& texts) {
-  fmt::print("# {} of {} {} bytes, {} ranks, codec {}, links {}\n", texts.operation, texts.bytes,
-             texts.type, texts.ranks, texts.codec, texts.link.empty() ? "unknown" : texts.link);
-  fmt::print("#{:>11} {:>14} {:>16}\n", "algorithm", "predicted", "wire (B/rank)");
-  for (const Prediction& prediction : predictions) {
-    fmt::print("{:>12} {:>14} {:>16}{}\n", NameOf(prediction.algorithm),
-               FormatSeconds(prediction.seconds), prediction.wire_bytes,
-               prediction.chosen ? "  chosen" : "");
+// What the planner expects of all algorithms, or of the one asked for.
+Choice PredictionsOf(const PlanRequest& request, Algorithm asked, Planner* planner) {
+  if (asked == Algorithm::kAuto) {
+    const auto choice = planner->Explain(request, /*all=*/true);
+    if (!choice->ranked.empty()) return *choice;
+    asked = Planner::Candidates(request.operation).front();
   }
+  return {{planner->PredictionOf(request, asked)}};
 }
 
-void PrintJson(const std::vector<Prediction>& predictions, const PlanRequest& request) {
+void PrintTable(const Choice& choice, Algorithm chosen, const Texts& texts) {
+  fmt::print("# {} of {} {} bytes, {} ranks, codec {}, links {}\n", texts.operation, texts.bytes,
+             texts.type, texts.ranks, texts.codec, texts.link.empty() ? "unknown" : texts.link);
+  fmt::print("#{:>18} {:>14} {:>16} {:>6} {:>14} {:>14}\n", "algorithm", "predicted",
+             "wire (B/rank)", "hops", "they take", "bytes take");
+  for (const Prediction& row : choice.ranked) {
+    fmt::print("{:>19} {:>14} {:>16} {:>6} {:>14} {:>14}{}\n", NameOf(row.algorithm),
+               FormatSeconds(row.seconds), row.wire_bytes, row.path.hops,
+               FormatSeconds(row.path.latency_seconds), FormatSeconds(row.path.transfer_seconds),
+               row.algorithm == chosen ? "  chosen" : "");
+  }
+  if (choice.ranked.size() > 1) fmt::print("# {}\n", choice.Reason());
+}
+
+void PrintJson(const Choice& choice, Algorithm chosen, const PlanRequest& request) {
   nlohmann::json rows = nlohmann::json::array();
-  for (const Prediction& prediction : predictions) {
+  for (const Prediction& row : choice.ranked) {
     rows.push_back({{"op", NameOf(request.operation)},
                     {"count", request.count},
                     {"dtype", NameOf(request.dtype)},
                     {"codec", request.codec->spec()},
                     {"ranks", request.ranks},
-                    {"algo", NameOf(prediction.algorithm)},
-                    {"seconds", prediction.seconds},
-                    {"wire_bytes", prediction.wire_bytes},
-                    {"chosen", prediction.chosen}});
+                    {"algo", NameOf(row.algorithm)},
+                    {"seconds", row.seconds},
+                    {"simulated", row.simulated},
+                    {"wire_bytes", row.wire_bytes},
+                    {"hops", row.path.hops},
+                    {"latency_seconds", row.path.latency_seconds},
+                    {"transfer_seconds", row.path.transfer_seconds},
+                    {"chosen", row.algorithm == chosen}});
   }
   fmt::print("{}\n", rows.dump(1));
 }
@@ -149,19 +160,11 @@ Status Run(const Texts& texts) {
   Planner planner(std::move(links), CostModel{}, segment_bytes);
   TW_ASSIGN(const auto plan, planner.PlanFor(request, asked, texts.rank));
 
-  std::vector<Prediction> predictions;
-  for (const Algorithm algorithm : Planner::Candidates(request.operation)) {
-    if (asked != Algorithm::kAuto && algorithm != asked) continue;
-    const Simulation simulation = planner.Predict(request, algorithm);
-    predictions.push_back(
-        {algorithm, simulation.seconds,
-         *std::max_element(simulation.wire_bytes.begin(), simulation.wire_bytes.end()),
-         algorithm == plan->algorithm});
-  }
+  const Choice choice = PredictionsOf(request, asked, &planner);
   if (texts.json) {
-    PrintJson(predictions, request);
+    PrintJson(choice, plan->algorithm, request);
   } else {
-    PrintTable(predictions, texts);
+    PrintTable(choice, plan->algorithm, texts);
   }
   if (texts.steps) fmt::print("{}", FormatPlan(*plan));
   return {};

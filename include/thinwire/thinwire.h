@@ -92,6 +92,7 @@ typedef enum {
   thinwireOpReduce = 5,
   thinwireOpSend = 6,
   thinwireOpRecv = 7,
+  thinwireOpAllToAll = 8,
   thinwireMaxOperation = 0x7fffffff
 } thinwireOperation_t;
 
@@ -221,6 +222,12 @@ THINWIRE_API thinwireResult_t thinwireReduceScatter(const void* send, void* recv
 THINWIRE_API thinwireResult_t thinwireAllGather(const void* send, void* recv, size_t sendCount,
                                                 thinwireDataType_t dtype, thinwireComm_t comm,
                                                 const thinwireCallOptions_t* options);
+
+/* recv[r * count + i] = send_r[rank * count + i], i < count: part `rank` of every rank's input. Both
+ * buffers hold nranks * count elements, and must not overlap. */
+THINWIRE_API thinwireResult_t thinwireAllToAll(const void* send, void* recv, size_t count,
+                                               thinwireDataType_t dtype, thinwireComm_t comm,
+                                               const thinwireCallOptions_t* options);
 
 /* recv[i] = send_root[i] on every rank; `send` is read on the root only. */
 THINWIRE_API thinwireResult_t thinwireBroadcast(const void* send, void* recv, size_t count,

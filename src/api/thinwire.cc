@@ -331,6 +331,12 @@ thinwireResult_t thinwireAllGather(const void* send, void* recv, size_t sendCoun
   return Issue(comm, Operation::kAllGather, send, recv, sendCount, dtype, thinwireSum, 0, options);
 }
 
+thinwireResult_t thinwireAllToAll(const void* send, void* recv, size_t count,
+                                  thinwireDataType_t dtype, thinwireComm_t comm,
+                                  const thinwireCallOptions_t* options) {
+  return Issue(comm, Operation::kAllToAll, send, recv, count, dtype, thinwireSum, 0, options);
+}
+
 thinwireResult_t thinwireBroadcast(const void* send, void* recv, size_t count,
                                    thinwireDataType_t dtype, int root, thinwireComm_t comm,
                                    const thinwireCallOptions_t* options) {

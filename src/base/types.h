@@ -43,8 +43,9 @@ enum class Operation : uint8_t {
   kReduce = 5,
   kSend = 6,
   kRecv = 7,
+  kAllToAll = 8,
 };
-inline constexpr int kOperations = 8;
+inline constexpr int kOperations = 9;
 
 struct DataTypeInfo {
   std::string_view name;  // nccl-tests' spelling
@@ -69,7 +70,8 @@ inline constexpr std::array<DataTypeInfo, kDataTypes> kDataTypeInfo = {{
 inline constexpr std::array<std::string_view, kReductions> kReductionNames = {"sum", "prod", "max",
                                                                               "min", "avg"};
 inline constexpr std::array<std::string_view, kOperations> kOperationNames = {
-    "barrier", "all_reduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "send", "recv"};
+    "barrier", "all_reduce", "reduce_scatter", "all_gather", "broadcast",
+    "reduce",  "send",       "recv",           "all_to_all"};
 
 constexpr size_t SizeOf(DataType dtype) { return kDataTypeInfo[static_cast<size_t>(dtype)].bytes; }
 constexpr bool IsFloating(DataType dtype) {

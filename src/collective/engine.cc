@@ -392,7 +392,7 @@ void Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, Time
     to_self_.emplace_back(peer, std::make_unique<OwnedBuffer>(frame));
     return run->FinishSend(item);
   }
-  pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
+  pacer_.Sent(peer, frame.size(), run->plan().steps[item.step].share, now);
   PeerAt(peer).life.Speak(now);
   if (Bundles::Takes(frame.size())) {
     bundles_.Add(peer, frame);

@@ -24,7 +24,7 @@ class Pacer {
 
   // When the next frame may go to `peer`; a time in the past means now.
   TimePoint Next(int peer) const;
-  // Notes that a frame went. `share` of the rate is this sender's, see Plan::send_share.
+  // Notes that a frame went. `share` of the rate is this sender's, see Step::share.
   void Sent(int peer, size_t frame_bytes, double share, TimePoint now);
 
  private:

@@ -12,7 +12,7 @@ void EmitOneShot(const PlanRequest& request, int rank, PlanBuilder* plan) {
   for (int d = 1; d < n; ++d) plan->Send(own, RankAfter(rank, d, n), 0);
   for (int d = 1; d < n; ++d) {
     const int peer = RankAfter(rank, n - d, n);
-    terms[static_cast<size_t>(peer)] = plan->Receive(peer, request.count, 0);
+    terms[static_cast<size_t>(peer)] = plan->Receive(peer, request.count, 0, 0);
   }
   plan->ReduceToOutput(std::move(terms), 0, 0, request.count);
 }

@@ -11,11 +11,6 @@
 namespace thinwire {
 namespace {
 
-bool HasRoot(uint8_t operation) {
-  return operation == static_cast<uint8_t>(Operation::kBroadcast) ||
-         operation == static_cast<uint8_t>(Operation::kReduce);
-}
-
 template <typename T>
 std::string Differing(std::string_view what, T theirs, T ours) {
   return fmt::format("{} {} there, {} here", what, theirs, ours);
@@ -77,7 +72,7 @@ std::string DescribeCall(const FrameHeader& header) {
   if (header.operation < kOperations && Reduces(static_cast<Operation>(header.operation))) {
     text += fmt::format(", {}", SafeName<Reduction>(header.reduction, kReductions));
   }
-  if (HasRoot(header.operation)) text += fmt::format(", root {}", header.root);
+  if (HasRoot(static_cast<Operation>(header.operation))) text += fmt::format(", root {}", header.root);
   return text + ")";
 }
 
@@ -307,7 +302,7 @@ Status OperationRun::Measure(Item item) {
   if (StateOf(id).kind == Feedback::kReference) return {};
   const PlanRequest& request = plan().request;
   TW_ASSIGN(const SquaredError error,
-            MeasureError(*request.codec, InputAt(step, item), request.dtype, CountOf(item),
+            MeasureError(*plan().slots[id.first].codec, InputAt(step, item), request.dtype, CountOf(item),
                          slots_.at(id).payload().subspan(head_bytes())));
   figures_.error.error += error.error;
   figures_.error.energy += error.energy;
@@ -466,6 +461,7 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
     std::memcpy(slot.copy, slot.frame.data(), slot.frame.size());
     slot.frame = {slot.copy, slot.frame.size()};
   }
+  if (plan().slots[id.first].credited_early) NoteConsumed(&slot);
   slots_[id] = std::move(slot);
   Finish(*item);
   return {};

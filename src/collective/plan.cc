@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/checked.h"
 #include "wire/state_head.h"
@@ -13,10 +14,14 @@
 namespace thinwire {
 namespace {
 
-constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {"auto", "direct", "one-shot",
-                                                                       "sra", "ring"};
+constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {
+    "auto",         "direct",     "one-shot",         "sra",                "ring", "grid",
+    "hierarchical", "uneven-sra", "halving-doubling", "recursive-doubling", "tree", "double-tree"};
 constexpr std::array<std::string_view, 6> kVerbNames = {"copy",    "encode", "send",
                                                         "receive", "reduce", "decode"};
+
+// Of messages that go uncoded beside coded ones: past this they come in lumps.
+constexpr size_t kMaxUncodedSegmentBytes = size_t{1} << 20;
 
 size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_t segment_bytes) {
   if (longest == 0) return 1;
@@ -34,6 +39,7 @@ size_t SegmentElements(const Codec& codec, DataType dtype, size_t longest, size_
 std::string_view NameOf(Algorithm algorithm) {
   return kAlgorithmNames[static_cast<size_t>(algorithm)];
 }
+std::span<const std::string_view> AlgorithmNames() { return kAlgorithmNames; }
 std::string_view NameOf(Verb verb) { return kVerbNames[static_cast<size_t>(verb)]; }
 
 std::optional<Algorithm> AlgorithmFromName(std::string_view name) {
@@ -133,11 +139,26 @@ Chunk ChunkOf(size_t count, int chunks, int index) {
   return {i * share + std::min(i, larger), share + (i < larger ? 1 : 0)};
 }
 
-Chunk ChunkOf(const PlanRequest& request, int index) {
+std::vector<Chunk> ChunksOf(const PlanRequest& request, const std::vector<uint32_t>& weights) {
   const size_t unit = request.codec->sums_exactly() ? kStepElements : 1;
-  const Chunk units = ChunkOf(CeilDivide(request.count, unit), request.ranks, index);
-  const size_t begin = std::min(units.offset * unit, request.count);
-  return {begin, std::min(units.count * unit, request.count - begin)};
+  const size_t units = CeilDivide(request.count, unit);
+  const size_t total = std::accumulate(weights.begin(), weights.end(), size_t{0});
+  // Each gets its part rounded down; those left over go to the first that get any.
+  const auto part = [&](size_t weight) {
+    return units / total * weight + units % total * weight / total;
+  };
+  size_t left = units;
+  for (const size_t weight : weights) left -= part(weight);
+  std::vector<Chunk> chunks;
+  size_t begin = 0;
+  for (const size_t weight : weights) {
+    const size_t more = weight > 0 && left > 0 ? 1 : 0;
+    left -= more;
+    const size_t end = std::min(begin + (part(weight) + more) * unit, request.count);
+    chunks.push_back({begin, end - begin});
+    begin = end;
+  }
+  return chunks;
 }
 
 PlanBuilder::PlanBuilder(const PlanRequest& request, Algorithm algorithm, int rank) {
@@ -149,7 +170,10 @@ PlanBuilder::PlanBuilder(const PlanRequest& request, Algorithm algorithm, int ra
 SlotId PlanBuilder::NewSlot(size_t count, int stage, Content content) {
   const Codec& codec = *plan_.request.codec;
   Slot& slot = plan_.slots.emplace_back();
-  slot.codec = content == Content::kInput ? &codec : &codec.ForSums(plan_.request.ranks);
+  sent_.push_back(false);
+  slot.codec = content == Content::kInput     ? &codec
+               : content == Content::kUncoded ? &RawCodec()
+                                              : &codec.ForSums(plan_.request.ranks);
   slot.count = count;
   slot.stage = stage;
   slot.complete = content == Content::kSum;
@@ -179,7 +203,11 @@ void PlanBuilder::Copy(size_t input, size_t output, size_t count) {
 }
 
 SlotId PlanBuilder::Encode(size_t input, size_t count) {
-  const SlotId slot = NewSlot(count, 0, Content::kInput);
+  return EncodeAs(input, count, Content::kInput);
+}
+
+SlotId PlanBuilder::EncodeAs(size_t input, size_t count, Content content) {
+  const SlotId slot = NewSlot(count, 0, content);
   Step& step = Add(Verb::kEncode, count, 0);
   step.input = input;
   step.slot = slot;
@@ -190,22 +218,21 @@ SlotId PlanBuilder::Own(size_t input, size_t count) {
   return plan_.request.codec->sums_exactly() ? Encode(input, count) : kOwnInput;
 }
 
-void PlanBuilder::Send(SlotId id, int peer, uint16_t message) {
+void PlanBuilder::Send(SlotId id, int peer, uint16_t message, double share) {
   Slot& slot = plan_.slots[id];
   Step& step = Add(Verb::kSend, slot.count, slot.stage);
   step.slot = id;
   step.peer = peer;
   step.message = message;
+  step.share = share;
   if (slot.received) return;
-  const bool first = std::none_of(
-      plan_.steps.begin(), plan_.steps.end() - 1,
-      [&](const Step& other) { return other.verb == Verb::kSend && other.slot == id; });
-  slot.peer = first ? peer : -1;
+  slot.peer = sent_[id] ? -1 : peer;
   slot.message = message;
+  sent_[id] = true;
 }
 
-SlotId PlanBuilder::Receive(int peer, size_t count, uint16_t message, Content content) {
-  const int stage = message + 1;  // messages of a pair are numbered by hop
+SlotId PlanBuilder::Receive(int peer, size_t count, uint16_t message, int hop, Content content) {
+  const int stage = hop + 1;
   const SlotId id = NewSlot(count, stage, content);
   Slot& slot = plan_.slots[id];
   slot.received = true;
@@ -249,11 +276,22 @@ void PlanBuilder::Decode(SlotId id, size_t output) {
   step.average = Averages() && slot.complete && plan_.request.codec->sums_exactly();
 }
 
-Plan PlanBuilder::Build(size_t segment_bytes) && {
+Plan PlanBuilder::Build(size_t segment_bytes, size_t max_segments) && {
+  const PlanRequest& request = plan_.request;
   size_t longest = 0;
   for (const Step& step : plan_.steps) longest = std::max(longest, step.count);
-  plan_.segment_elements =
-      SegmentElements(*plan_.request.codec, plan_.request.dtype, longest, segment_bytes);
+  const size_t bytes = request.codec->EncodedBytes(longest, request.dtype);
+  segment_bytes = std::max(segment_bytes, bytes / max_segments);
+  size_t elements = SegmentElements(*request.codec, request.dtype, longest, segment_bytes);
+  // Uncoded messages of a plan have the same segments, and must fit into frames, too.
+  const bool some_uncoded = std::any_of(plan_.slots.begin(), plan_.slots.end(), [&](const Slot& s) {
+    return s.codec == &RawCodec() && request.codec != &RawCodec();
+  });
+  if (some_uncoded) {
+    const size_t most = kMaxUncodedSegmentBytes / SizeOf(request.dtype);
+    elements = std::min(elements, std::max(most / request.codec->granule(), size_t{1}) * request.codec->granule());
+  }
+  plan_.segment_elements = elements;
   return std::move(plan_);
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,13 +25,31 @@
 
 namespace thinwire {
 
-enum class Algorithm : uint8_t { kAuto = 0, kDirect = 1, kOneShot = 2, kSra = 3, kRing = 4 };
-inline constexpr int kAlgorithms = 5;
+// Numbers stand on the wire (docs/wire-format.md); what each is: algorithms.h.
+enum class Algorithm : uint8_t {
+  kAuto = 0,
+  kDirect = 1,
+  kOneShot = 2,
+  kSra = 3,
+  kRing = 4,
+  kGrid = 5,
+  kHierarchical = 6,
+  kUnevenSra = 7,
+  kHalvingDoubling = 8,
+  kRecursiveDoubling = 9,
+  kTree = 10,
+  kDoubleTree = 11,
+};
+inline constexpr int kAlgorithms = 12;
 std::string_view NameOf(Algorithm algorithm);
 std::optional<Algorithm> AlgorithmFromName(std::string_view name);
+std::span<const std::string_view> AlgorithmNames();  // by number
 
 inline bool IsPointToPoint(Operation operation) {
   return operation == Operation::kSend || operation == Operation::kRecv;
+}
+inline bool HasRoot(Operation operation) {
+  return operation == Operation::kBroadcast || operation == Operation::kReduce;
 }
 inline bool Reduces(Operation operation) {
   return operation == Operation::kAllReduce || operation == Operation::kReduceScatter ||
@@ -42,7 +61,9 @@ struct PlanRequest {
   Operation operation = Operation::kAllReduce;
   DataType dtype = DataType::kFloat32;
   Reduction reduction = Reduction::kSum;
-  size_t count = 0;  // as in the call: elements of the input, but for reduce-scatter of the output
+  // As in the call: elements of the input, but for reduce-scatter of the output, and for all-to-all
+  // of each rank's part of them.
+  size_t count = 0;
   int root = 0;      // broadcast, reduce: the root; recv: the sender; send: the receiver
   int ranks = 1;
   const Codec* codec = &RawCodec();
@@ -74,6 +95,9 @@ struct Step {
                               // slot goes to all its peers under one number, as one sealed frame
   int stage = 0;              // hops that came before: earlier stages are served first
   bool average = false;       // kReduce, kDecode: the result is divided by the number of ranks
+  // kSend: part of the link's rate it may go at: below 1 where several ranks send to one at once,
+  // whose downlink they share.
+  double share = 1;
 };
 
 // Where the bytes of a slot come from and go to.
@@ -83,6 +107,10 @@ struct Slot {
   int stage = 0;
   bool received = false;  // written by kReceive; else by kEncode or kReduce
   bool complete = false;  // holds the sum of all ranks
+  // Received, and counted as consumed at once (flow_control.h): where a rank sums several chunks of
+  // several peers, each waiting for messages behind others in a window, windows could wait for each
+  // other in a circle. Costs memory: up to all that the plan receives of the kind.
+  bool credited_early = false;
   int peer = -1;          // the rank it comes from or goes to; -1: several, or none
   uint16_t message = 0;   // under this number
 };
@@ -92,9 +120,6 @@ struct Plan {
   Algorithm algorithm = Algorithm::kDirect;
   int rank = 0;
   size_t segment_elements = 1;
-  // Part of the link's rate this rank may inject: below 1 where several ranks send to one at once,
-  // whose downlink they share.
-  double send_share = 1;
   std::vector<Step> steps;
   std::vector<Slot> slots;
 
@@ -128,9 +153,9 @@ struct Chunk {
   size_t count;
 };
 Chunk ChunkOf(size_t count, int chunks, int index);
-// The chunk of rank `index` of an all-reduce. Where sums are exact, chunks begin where steps do, so
-// that every algorithm rounds the same elements alike.
-Chunk ChunkOf(const PlanRequest& request, int index);
+// The elements of a request dealt out by `weights`, in order; those of weight 0 get none. Where sums
+// are exact, chunks begin where steps do, so that every algorithm rounds the same elements alike.
+std::vector<Chunk> ChunksOf(const PlanRequest& request, const std::vector<uint32_t>& weights);
 
 // Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a
 // message may be empty, so short vectors and barriers need no special case.
@@ -140,20 +165,25 @@ class PlanBuilder {
 
   void Copy(size_t input, size_t output, size_t count);
   SlotId Encode(size_t input, size_t count);
-  void Send(SlotId slot, int peer, uint16_t message);
-  // What a message holds: an input as its owner encoded it, or a sum, partial or of all ranks.
-  enum class Content : uint8_t { kInput, kPartial, kSum };
-  SlotId Receive(int peer, size_t count, uint16_t message, Content content = Content::kInput);
+  // What a message holds: an input as its owner encoded it, or a sum, partial or of all ranks; or
+  // either of the first two uncoded, whatever the codec.
+  enum class Content : uint8_t { kInput, kPartial, kSum, kUncoded };
+  SlotId EncodeAs(size_t input, size_t count, Content content);
+  void Send(SlotId slot, int peer, uint16_t message, double share = 1);
+  // `hop`: how many came before the one the message comes by.
+  SlotId Receive(int peer, size_t count, uint16_t message, int hop,
+                 Content content = Content::kInput);
+  void CreditEarly(SlotId received) { plan_.slots[received].credited_early = true; }
   // This rank's own contribution as a term: as it is, or, where sums are exact only between encoded
   // contributions, encoded.
   SlotId Own(size_t input, size_t count);
   SlotId ReduceToSlot(std::vector<SlotId> terms, size_t input, size_t count, Content content);
   void ReduceToOutput(std::vector<SlotId> terms, size_t input, size_t output, size_t count);
   void Decode(SlotId slot, size_t output);
-  void ShareDownlink(int senders) { plan_.send_share = 1.0 / senders; }
 
-  // `segment_bytes`: encoded bytes a segment aims at.
-  Plan Build(size_t segment_bytes) &&;
+  // `segment_bytes`: encoded bytes a segment aims at; larger where a message would otherwise have
+  // more than `max_segments`.
+  Plan Build(size_t segment_bytes, size_t max_segments = ~size_t{0}) &&;
 
  private:
   SlotId NewSlot(size_t count, int stage, Content content);
@@ -162,6 +192,7 @@ class PlanBuilder {
   bool Averages() const { return plan_.request.reduction == Reduction::kAvg; }
 
   Plan plan_;
+  std::vector<bool> sent_;  // by slot
 };
 
 }  // namespace thinwire

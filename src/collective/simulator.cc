@@ -152,7 +152,7 @@ class Simulator {
     const size_t frame_bytes = FrameBytes(rank, item);
     const auto bytes = static_cast<double>(frame_bytes);
     result_.wire_bytes[static_cast<size_t>(rank)] += frame_bytes;
-    const double share = plan(rank).send_share;
+    const double share = step.share;
     // What is sent again for packets lost takes its part of the uplink, too.
     const double uplink = share * self.uplink * std::min(kPaceFactor, 1 - path.loss);
     const double pair = share * std::min(kPaceFactor * path.rate, path.goodput);

@@ -3,33 +3,29 @@
 
 namespace thinwire {
 
+Forest StarsOf(Shares shares, int ranks) {
+  Forest forest;
+  forest.chunks = std::move(shares.chunks);
+  forest.roots = std::move(shares.owners);
+  forest.up = [roots = forest.roots, ranks](size_t tree, int rank) {
+    if (rank != roots[tree]) return Place{.parent = roots[tree], .level = 1, .children = {}};
+    Place centre;
+    for (int other = 0; other < ranks; ++other) {
+      if (other != rank) centre.children.push_back(other);
+    }
+    return centre;
+  };
+  forest.down = forest.up;
+  return forest;
+}
+
 void EmitSra(const PlanRequest& request, int rank, PlanBuilder* plan) {
-  using Content = PlanBuilder::Content;
-  const int n = request.ranks;
-  const Chunk mine = ChunkOf(request, rank);
+  EmitForest(request, rank, StarsOf(SharesOf(request), request.ranks), plan);
+}
 
-  // Hop 0: my share of each peer's chunk goes to its owner; theirs of mine come here.
-  for (int d = 1; d < n; ++d) {
-    const int peer = RankAfter(rank, d, n);
-    const Chunk theirs = ChunkOf(request, peer);
-    plan->Send(plan->Encode(theirs.offset, theirs.count), peer, 0);
-  }
-  std::vector<SlotId> terms(static_cast<size_t>(n));
-  terms[static_cast<size_t>(rank)] = plan->Own(mine.offset, mine.count);  // only its owner sums it
-  for (int d = 1; d < n; ++d) {
-    const int peer = RankAfter(rank, n - d, n);
-    terms[static_cast<size_t>(peer)] = plan->Receive(peer, mine.count, 0);
-  }
-
-  // Hop 1: the sum is encoded once and everyone, its owner included, decodes the same bytes.
-  const SlotId sum = plan->ReduceToSlot(std::move(terms), mine.offset, mine.count, Content::kSum);
-  for (int d = 1; d < n; ++d) plan->Send(sum, RankAfter(rank, d, n), 1);
-  plan->Decode(sum, mine.offset);
-  for (int d = 1; d < n; ++d) {
-    const int peer = RankAfter(rank, n - d, n);
-    const Chunk theirs = ChunkOf(request, peer);
-    plan->Decode(plan->Receive(peer, theirs.count, 1, Content::kSum), theirs.offset);
-  }
+void EmitUnevenSra(const PlanRequest& request, const std::vector<uint32_t>& weights, int rank,
+                   PlanBuilder* plan) {
+  EmitForest(request, rank, StarsOf(SharesOf(request, weights), request.ranks), plan);
 }
 
 }  // namespace thinwire

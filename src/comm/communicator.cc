@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/communicator.h"
 
+#include <bit>
 #include <cstdlib>
 #include <limits>
 #include <set>
@@ -8,6 +9,7 @@
 #include "base/checked.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "bootstrap/rendezvous.h"
 #include "comm/hierarchy.h"
 #include "comm/settings.h"
@@ -238,6 +240,14 @@ Status Communicator::CheckArguments(const Call& call) const {
   if (call.recv == nullptr && NeedsRecv(call, rank_)) {
     return InvalidArgument("{}: the receive buffer is NULL", NameOf(call.operation));
   }
+  if (call.operation == Operation::kAllToAll) {
+    const auto send = reinterpret_cast<uintptr_t>(call.send);
+    const auto recv = reinterpret_cast<uintptr_t>(call.recv);
+    if (send < recv + *all && recv < send + *all) {
+      return InvalidArgument("{}: send and receive buffers overlap; it can't be done in place",
+                             NameOf(call.operation));
+    }
+  }
   return {};
 }
 
@@ -315,11 +325,10 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   request.root = call.root;
   request.ranks = ranks_;
   request.codec = choice.codec;
-  // A rule for several operations may name an algorithm that only some of them have.
-  const bool has_choice = Planner::Candidates(call.operation, *request.codec).size() > 1;
+  const Algorithm algorithm = Planner::Asked(call.operation, choice.algorithm);
   Collective collective;
-  TW_ASSIGN(collective.plan,
-            planner_->PlanFor(request, has_choice ? choice.algorithm : Algorithm::kAuto, rank_));
+  TW_ASSIGN(collective.plan, planner_->PlanFor(request, algorithm, rank_));
+  if (algorithm == Algorithm::kAuto) LogChoice(request);
   collective.input = call.send;
   collective.output = call.recv;
   TW_ASSIGN(collective.device, DeviceOf(call));
@@ -338,6 +347,15 @@ Result<Collective> Communicator::Prepare(const Call& call) {
     TW_ASSIGN(collective.agreement, AgreementOn(collective));
   }
   return collective;
+}
+
+void Communicator::LogChoice(const PlanRequest& request) {
+  const size_t bytes = request.count * SizeOf(request.dtype);
+  if (!logged_.insert({request.operation, std::bit_width(bytes), request.codec}).second) return;
+  const auto choice = planner_->Explain(request);
+  if (choice->ranked.empty()) return;
+  TW_LOG(kInfo, "rank {}: {} of {} and about as large in {}: {}", rank_, NameOf(request.operation),
+         FormatBytes(bytes), request.codec->spec(), choice->Reason());
 }
 
 Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& whole) {

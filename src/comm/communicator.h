@@ -9,7 +9,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/env.h"
@@ -96,6 +98,8 @@ class Communicator {
   Result<Device*> DeviceOf(const Call& call) const;
   // The operation by which ranks agree on the steps of another.
   Result<std::shared_ptr<Collective>> AgreementOn(const Collective& whole);
+  // Says what the planner chose and why, once for each operation, power of two of sizes and codec.
+  void LogChoice(const PlanRequest& request);
 
   const int rank_;
   const int ranks_;
@@ -114,6 +118,7 @@ class Communicator {
   };
   Counts called_;
   Counts captured_;  // in graphs, once each
+  std::set<std::tuple<Operation, int, const Codec*>> logged_;
   std::unique_ptr<Hierarchy> hierarchy_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/policy.h"
 
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -99,8 +100,8 @@ Status Policy::ParseChoice(std::string_view word, Rule* rule) {
   }
   const auto algorithm = AlgorithmFromName(word.substr(kAlgo.size()));
   if (!algorithm) {
-    return InvalidArgument("unknown algorithm '{}': write auto, one-shot, sra, ring or direct",
-                           word.substr(kAlgo.size()));
+    return InvalidArgument("unknown algorithm '{}': write one of {}",
+                           word.substr(kAlgo.size()), fmt::join(AlgorithmNames(), " "));
   }
   rule->algorithm = *algorithm;
   return {};

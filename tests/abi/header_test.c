@@ -61,6 +61,7 @@ static void Check(void) {
   CHECK(thinwireInProgress == 7 && thinwireTimeout == 8);
   CHECK(thinwireInt8 == 0 && thinwireFloat32 == 7 && thinwireFloat8e5m2 == 11);
   CHECK(thinwireSum == 0 && thinwireAvg == 4 && thinwireOpBarrier == 0 && thinwireOpRecv == 7);
+  CHECK(thinwireOpAllToAll == 8);
   CHECK(thinwireGetVersion(&version) == thinwireSuccess && version == THINWIRE_VERSION_CODE);
 }
 #endif

@@ -116,6 +116,10 @@ const std::vector<Refusal>& Refusals() {
          return thinwireBroadcast(v, v, ~size_t{4}, thinwireInt8, 0, c, nullptr);
        }},
       {"send buffer is NULL",
+       [](auto c, auto v) { return thinwireAllToAll(nullptr, v, 1, kFloat, c, nullptr); }},
+      {"can't be done in place",
+       [](auto c, auto v) { return thinwireAllToAll(v, v, 1, kFloat, c, nullptr); }},
+      {"send buffer is NULL",
        [](auto c, auto v) {
          return thinwireReduceScatter(nullptr, v, 1, kFloat, thinwireSum, c, nullptr);
        }},
@@ -209,6 +213,7 @@ TEST(ArgumentsTest, NothingNeedsNoBuffers) {
     EXPECT_EQ(thinwireAllReduce(nullptr, nullptr, 0, kFloat, thinwireSum, c, nullptr), 0);
     EXPECT_EQ(thinwireReduceScatter(nullptr, nullptr, 0, kFloat, thinwireSum, c, nullptr), 0);
     EXPECT_EQ(thinwireAllGather(nullptr, nullptr, 0, kFloat, c, nullptr), 0);
+    EXPECT_EQ(thinwireAllToAll(nullptr, nullptr, 0, kFloat, c, nullptr), 0);
     EXPECT_EQ(thinwireBroadcast(nullptr, nullptr, 0, kFloat, 1, c, nullptr), 0);
     EXPECT_EQ(thinwireReduce(nullptr, nullptr, 0, kFloat, thinwireSum, 1, c, nullptr), 0);
     EXPECT_EQ(thinwireGroupStart(), 0);

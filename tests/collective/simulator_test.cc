@@ -113,37 +113,5 @@ TEST(SimulatorTest, FewerBytesTakeLessTime) {
   EXPECT_LT(PlannerOf(4).Predict(request, Algorithm::kSra).seconds, exact / 2.5);
 }
 
-TEST(PlannerTest, ChoosesOneHopForShortVectorsAndSraForLongOnes) {
-  Planner planner = PlannerOf(8);
-  const auto choice = [&](size_t count) {
-    return planner.PlanFor(AllReduceOf(8, count), Algorithm::kAuto, 0).value()->algorithm;
-  };
-  EXPECT_EQ(choice(16), Algorithm::kOneShot);
-  EXPECT_EQ(choice(4096), Algorithm::kOneShot);
-  EXPECT_EQ(choice(1 << 24), Algorithm::kSra);
-}
-
-TEST(PlannerTest, AllRanksChooseAlike) {
-  for (const size_t count : {size_t{1}, size_t{50'000}, size_t{400'000}, size_t{3'000'000}}) {
-    std::set<Algorithm> choices;
-    for (int rank = 0; rank < 5; ++rank) {
-      Planner planner = PlannerOf(5);
-      choices.insert(
-          planner.PlanFor(AllReduceOf(5, count), Algorithm::kAuto, rank).value()->algorithm);
-    }
-    EXPECT_EQ(choices.size(), 1u) << count;
-  }
-}
-
-TEST(PlannerTest, UnknownLinksArePlannedForAsTypicalOnes) {
-  Planner planner(LinkModel(8), CostModel{}, kSegmentBytes);
-  EXPECT_EQ(planner.PlanFor(AllReduceOf(8, 16), Algorithm::kAuto, 0).value()->algorithm,
-            Algorithm::kOneShot);
-  EXPECT_EQ(planner.PlanFor(AllReduceOf(8, 1 << 24), Algorithm::kAuto, 0).value()->algorithm,
-            Algorithm::kSra);
-  EXPECT_GE(planner.Predict(AllReduceOf(8, 16), Algorithm::kOneShot).seconds,
-            CostModel{}.unknown_delay);
-}
-
 }  // namespace
 }  // namespace thinwire

@@ -48,7 +48,7 @@ struct Symbol {
 class SymbolicWorld {
  public:
   // In place: each rank's input starts at input_at(rank) of its output or the other way round, as
-  // the C API allows; see Host.
+  // the C API allows; see Host. Not for all-to-all.
   SymbolicWorld(const std::vector<Plan>& plans, bool in_place, uint64_t seed)
       : plans_(plans), random_(seed) {
     for (const Plan& plan : plans_) hosts_.emplace_back(plan, in_place);
@@ -85,8 +85,9 @@ class SymbolicWorld {
       const PlanRequest& request = plan.request;
       const auto ranks = static_cast<size_t>(request.ranks);
       const auto rank = static_cast<size_t>(plan.rank);
-      const bool scatters = request.operation == Operation::kReduceScatter;
-      const bool gathers = request.operation == Operation::kAllGather;
+      const bool swaps = request.operation == Operation::kAllToAll;
+      const bool scatters = swaps || request.operation == Operation::kReduceScatter;
+      const bool gathers = swaps || request.operation == Operation::kAllGather;
       const size_t inputs = request.count * (scatters ? ranks : 1);
       const size_t outputs = request.count * (gathers ? ranks : 1);
       if (in_place) {

@@ -95,11 +95,13 @@ class CudaMember final : public CMember {
     EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
   }
   size_t InputBytes(const Op& op) const {
-    const bool scatters = op.operation == Operation::kReduceScatter;
+    const bool scatters =
+        op.operation == Operation::kReduceScatter || op.operation == Operation::kAllToAll;
     return op.count * SizeOf(op.dtype) * static_cast<size_t>(scatters ? ranks() : 1);
   }
   size_t OutputBytes(const Op& op) const {
-    const bool gathers = op.operation == Operation::kAllGather;
+    const bool gathers =
+        op.operation == Operation::kAllGather || op.operation == Operation::kAllToAll;
     return op.count * SizeOf(op.dtype) * static_cast<size_t>(gathers ? ranks() : 1);
   }
 

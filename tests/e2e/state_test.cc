@@ -97,7 +97,9 @@ class FeedbackTest : public testing::TestWithParam<FeedbackCase> {};
 INSTANTIATE_TEST_SUITE_P(Codecs, FeedbackTest,
                          testing::Values(FeedbackCase{"q8", "sra"},
                                          FeedbackCase{"bf16", "one-shot"},
-                                         FeedbackCase{"q8", "ring"}),
+                                         FeedbackCase{"q8", "ring"}, FeedbackCase{"q8", "grid"},
+                                         FeedbackCase{"q8", "double-tree"},
+                                         FeedbackCase{"q8", "halving-doubling"}),
                          [](const auto& instance) {
                            std::string name =
                                fmt::format("{}_{}", instance.param.codec, instance.param.algorithm);
@@ -450,7 +452,8 @@ TEST(DeltaTest, NotANumberIsDeliveredAndForgotten) {
 TEST(IntegerSumTest, EveryAlgorithmGivesTheSameBits) {
   for (const char* codec : {"iq8", "iq4"}) {
     std::vector<std::vector<float>> first;
-    for (const char* algorithm : {"sra", "one-shot", "ring"}) {
+    for (const char* algorithm : {"sra", "one-shot", "ring", "grid", "halving-doubling",
+                                  "recursive-doubling", "double-tree"}) {
       SCOPED_TRACE(algorithm);
       const CallOptions call(fmt::format("all_reduce: {} algo={}", codec, algorithm),
                              THINWIRE_NO_KEY);

@@ -7,7 +7,7 @@ import unittest
 import program
 
 OPERATIONS = ["all_reduce", "reduce_scatter", "all_gather", "broadcast", "reduce", "send_recv",
-              "barrier"]
+              "all_to_all", "barrier"]
 # Short ones: each kernel runs thread by thread.
 SIZES = ["-b", "40", "-e", "8000", "-f", "200", "-n", "2", "-w", "1"]
 
@@ -37,7 +37,7 @@ class PerfDeviceTest(unittest.TestCase):
                 self.assertEqual({row["rel_error"] for row in rows}, {0})
                 types = 1 if operation == "barrier" else 12
                 self.assertEqual(len({row["dtype"] for row in rows}), types)
-                places = {False} if operation in ("send_recv", "barrier") else {False, True}
+                places = {False} if operation in ("send_recv", "all_to_all", "barrier") else {False, True}
                 self.assertEqual({row["in_place"] for row in rows}, places)
 
     def test_every_reduction_is_exact(self):

@@ -8,7 +8,7 @@ import program
 
 TRANSPORTS = ["loopback"] + (["ucx"] if os.environ.get("THINWIRE_HAVE_UCX") == "ON" else [])
 REDUCING = ["all_reduce", "reduce_scatter", "reduce"]
-MOVING = ["all_gather", "broadcast", "send_recv"]
+MOVING = ["all_gather", "all_to_all", "broadcast", "send_recv"]
 INTEGERS = {"int8", "uint8", "int32", "uint32", "int64", "uint64"}
 TYPES = INTEGERS | {"half", "float", "double", "bfloat16", "f8e4m3", "f8e5m2"}
 # One short and one of several segments' worth of odd ends; no warm-up: the first call counts.
@@ -18,6 +18,7 @@ BUS = {
     "all_reduce": 2 * (program.RANKS - 1) / program.RANKS,
     "reduce_scatter": (program.RANKS - 1) / program.RANKS,
     "all_gather": (program.RANKS - 1) / program.RANKS,
+    "all_to_all": (program.RANKS - 1) / program.RANKS,
 }
 Q8_BOUND = 0.004466  # of a block's largest element (docs/codecs.md)
 
@@ -51,7 +52,8 @@ class PerfProgramTest(unittest.TestCase):
             for operation in REDUCING + MOVING:
                 with self.subTest(transport=transport, operation=operation):
                     rows = self.run_all(operation, "--transport", transport)
-                    places = {False} if operation == "send_recv" else {False, True}
+                    apart = operation in ("send_recv", "all_to_all")
+                    places = {False} if apart else {False, True}
                     self.assertEqual({row["in_place"] for row in rows}, places)
                     self.assertEqual({row["codec"] for row in rows}, {"raw"})
                     self.assertEqual({row["transport"] for row in rows}, {transport})
@@ -71,7 +73,8 @@ class PerfProgramTest(unittest.TestCase):
         self.assertIn("all_gather", output)
 
     def test_every_algorithm_is_exact_and_within_the_bound(self):
-        for algorithm in ["sra", "ring", "one-shot"]:
+        for algorithm in ["sra", "ring", "one-shot", "grid", "halving-doubling",
+                          "recursive-doubling", "double-tree"]:
             for codec in ["raw", "q8", "bf16"]:
                 with self.subTest(algorithm=algorithm, codec=codec):
                     rows = self.run_all("all_reduce", "--transport", "loopback", "--algo",

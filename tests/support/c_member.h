@@ -126,6 +126,8 @@ class CMember : public Member {
                                        &options);
         case Operation::kAllGather:
           return thinwireAllGather(part.send, part.recv, op.count, dtype, comm_, &options);
+        case Operation::kAllToAll:
+          return thinwireAllToAll(part.send, part.recv, op.count, dtype, comm_, &options);
         case Operation::kBroadcast:
           return thinwireBroadcast(part.send, part.recv, op.count, dtype, op.root, comm_, &options);
         case Operation::kReduce:

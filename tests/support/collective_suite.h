@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "collective/planner.h"
 #include "support/elements.h"
 #include "support/member.h"
 
@@ -41,8 +42,9 @@ class CollectiveSuite : public testing::TestWithParam<SuiteParam> {
 
 namespace suite {
 
-constexpr Algorithm kAllReduceAlgorithms[] = {Algorithm::kOneShot, Algorithm::kSra,
-                                              Algorithm::kRing};
+inline std::vector<Algorithm> AllReduceAlgorithms(const std::string& codec = "raw") {
+  return Planner::Candidates(Operation::kAllReduce, *FindCodec(codec).value());
+}
 
 inline std::string Describe(const Op& op, const Member& member, bool in_place) {
   return fmt::format("{} of {} {} {} root {} codec {} algorithm {}{}: rank {} of {}",
@@ -55,8 +57,9 @@ inline std::string Describe(const Op& op, const Member& member, bool in_place) {
 inline void RunExact(Member& member, const Op& op, bool in_place) {
   const auto ranks = static_cast<size_t>(member.ranks());
   const auto rank = static_cast<size_t>(member.rank());
-  const bool scatters = op.operation == Operation::kReduceScatter;
-  const bool gathers = op.operation == Operation::kAllGather;
+  const bool swaps = op.operation == Operation::kAllToAll;
+  const bool scatters = swaps || op.operation == Operation::kReduceScatter;
+  const bool gathers = swaps || op.operation == Operation::kAllGather;
   const size_t share = op.count * SizeOf(op.dtype);
   const size_t inputs = op.count * (scatters ? ranks : 1);
   const size_t outputs = op.count * (gathers ? ranks : 1);
@@ -67,6 +70,10 @@ inline void RunExact(Member& member, const Op& op, bool in_place) {
   const Bytes expected = Elements(op.dtype, outputs, [&](size_t i) -> double {
     if (op.operation == Operation::kBroadcast) {
       return ContributionOf(op.dtype, op.reduction, op.root, i);
+    }
+    if (swaps) {
+      return ContributionOf(op.dtype, op.reduction, static_cast<int>(i / op.count),
+                            rank * op.count + i % op.count);
     }
     if (gathers) {
       return ContributionOf(op.dtype, op.reduction, static_cast<int>(i / op.count), i % op.count);
@@ -110,22 +117,16 @@ inline std::vector<Op> OpsOf(DataType dtype, Reduction reduction, int ranks) {
   Op op;
   op.dtype = dtype;
   op.reduction = reduction;
-  for (const Algorithm algorithm : kAllReduceAlgorithms) {
-    op.algorithm = algorithm;
-    ops.push_back(op);
-  }
-  op.algorithm = Algorithm::kAuto;
-  op.operation = Operation::kReduceScatter;
-  ops.push_back(op);
-  op.operation = Operation::kReduce;
-  op.root = ranks - 1;
-  ops.push_back(op);
-  if (reduction == Reduction::kSum) {
-    op.operation = Operation::kBroadcast;
-    ops.push_back(op);
-    op.operation = Operation::kAllGather;
-    op.root = 0;
-    ops.push_back(op);
+  for (const Operation operation :
+       {Operation::kAllReduce, Operation::kReduceScatter, Operation::kReduce,
+        Operation::kBroadcast, Operation::kAllGather, Operation::kAllToAll}) {
+    if (!Reduces(operation) && reduction != Reduction::kSum) continue;
+    op.operation = operation;
+    op.root = HasRoot(operation) ? ranks - 1 : 0;
+    for (const Algorithm algorithm : Planner::Candidates(operation)) {
+      op.algorithm = algorithm;
+      ops.push_back(op);
+    }
   }
   return ops;
 }
@@ -166,7 +167,7 @@ TEST_P(CollectiveSuite, EveryOperationTypeAndReductionIsExact) {
         const auto reduction = static_cast<Reduction>(i % kReductions);
         for (Op op : suite::OpsOf(dtype, reduction, ranks)) {
           op.count = static_cast<size_t>(37 + i);
-          suite::RunExact(member, op, /*in_place=*/i % 2 == 0);
+          suite::RunExact(member, op, /*in_place=*/i % 2 == 0 && op.operation != Operation::kAllToAll);
           if (testing::Test::HasFatalFailure()) return;
         }
       }
@@ -182,6 +183,7 @@ TEST_P(CollectiveSuite, CountsFromNoneToSeveralSegments) {
         for (Op op : suite::OpsOf(DataType::kFloat32, Reduction::kSum, ranks)) {
           op.count = count;
           for (const bool in_place : {false, true}) {
+            if (in_place && op.operation == Operation::kAllToAll) continue;
             suite::RunExact(member, op, in_place);
             if (testing::Test::HasFatalFailure()) return;
           }
@@ -213,7 +215,9 @@ TEST_P(CollectiveSuite, LongVectorsFlowThroughTheWindows) {
   for (const int ranks : {2, 3}) {
     Run(ranks, [&](Member& member) {
       for (Op op : suite::OpsOf(DataType::kFloat32, Reduction::kSum, ranks)) {
-        op.count = op.operation == Operation::kReduceScatter ? count / 2 : count;
+        const bool by_rank = op.operation == Operation::kReduceScatter ||
+                             op.operation == Operation::kAllToAll;
+        op.count = by_rank ? count / 2 : count;
         suite::RunExact(member, op, /*in_place=*/op.algorithm == Algorithm::kSra);
         if (testing::Test::HasFatalFailure()) return;
       }
@@ -290,7 +294,7 @@ TEST_P(CollectiveSuite, CollectivesInFlightTogetherKeepApart) {
     for (size_t k = 0; k < inputs.size(); ++k) {
       Op op;
       op.count = inputs[k].size() / 4;
-      op.algorithm = suite::kAllReduceAlgorithms[k % 3];
+      op.algorithm = suite::AllReduceAlgorithms()[k % suite::AllReduceAlgorithms().size()];
       parts.push_back({op, inputs[k].data(), outputs[k].data()});
     }
     const Status status = member.RunTogether(parts);
@@ -331,7 +335,7 @@ TEST_P(CollectiveSuite, AllRanksAndStacksGetTheSameBits) {
     std::vector<std::map<std::string, std::vector<float>>> results(static_cast<size_t>(ranks));
     Run(ranks, [&](Member& member) {
       for (const auto& [codec, limit] : limits) {
-        for (const Algorithm algorithm : suite::kAllReduceAlgorithms) {
+        for (const Algorithm algorithm : suite::AllReduceAlgorithms(codec)) {
           Op op;
           op.count = kCount;
           op.codec = codec;
@@ -350,7 +354,7 @@ TEST_P(CollectiveSuite, AllRanksAndStacksGetTheSameBits) {
       const std::vector<float> input = Gradient(rank, kCount);
       for (size_t i = 0; i < kCount; ++i) exact[i] += input[i];
     }
-    ASSERT_EQ(results[0].size(), 3 * limits.size());
+    ASSERT_GE(results[0].size(), 5 * limits.size());
     for (const auto& [what, first] : results[0]) {
       for (const auto& other : results) {
         EXPECT_EQ(std::memcmp(other.at(what).data(), first.data(), kCount * sizeof(float)), 0)

@@ -56,10 +56,10 @@ class EngineMember final : public Member {
       request.root = part.op.root;
       request.ranks = ranks_;
       request.codec = FindCodec(part.op.codec).value();
-      const bool has_choice = Planner::Candidates(request.operation).size() > 1;
       Collective collective;
       collective.plan =
-          planner_.PlanFor(request, has_choice ? part.op.algorithm : Algorithm::kAuto, rank_)
+          planner_
+              .PlanFor(request, Planner::Asked(request.operation, part.op.algorithm), rank_)
               .value();
       collective.input = part.send;
       collective.output = part.recv;
