@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/log.h"
 
@@ -45,14 +46,19 @@ bool Repeats(const Collective& collective) {
 }  // namespace
 
 Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-               Device* host)
+               Device* host, std::vector<Message> early)
     : options_(options),
       links_(std::move(links)),
       transport_(std::move(transport)),
       host_(host),
+      rates_(links_, options.rank),
       pacer_(links_, options.rank),
       peers_(static_cast<size_t>(options.ranks)) {
   for (Peer& peer : peers_) peer.heard = peer.spoken = Now();
+  for (int peer = 0; peer < options.ranks; ++peer) {
+    learned_.push_back(links_.at(options.rank, peer));
+  }
+  std::move(early.begin(), early.end(), std::back_inserter(to_self_));
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -300,6 +306,8 @@ void Engine::ReceiveFrame(Message message, TimePoint now) {
   switch (header.kind) {
     case FrameKind::kHeartbeat:
       return;
+    case FrameKind::kProbe:
+      return TakeProbe(frame, source, now);
     case FrameKind::kGoodbye:
       peer.left = true;
       peer.left_at = now;
@@ -313,6 +321,7 @@ void Engine::ReceiveFrame(Message message, TimePoint now) {
     case FrameKind::kResend:
       return TakeControl(header);
     case FrameKind::kData:
+      peer.received_bytes += frame.bytes;
       return ReceiveData(frame, std::move(message), now);
   }
 }
@@ -382,6 +391,7 @@ bool Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, Time
     return true;
   }
   pacer_.Sent(peer, frame.size(), run->plan().send_share, now);
+  rates_.Sent(peer, frame.size());
   peers_[static_cast<size_t>(peer)].spoken = now;
   const Status sent = transport_->Send(peer, frame, &send.request);
   if (sent.ok()) return true;
@@ -498,6 +508,7 @@ void Engine::Watch(TimePoint now) {
   for (int rank = 0; rank < options_.ranks; ++rank) {
     if (rank != options_.rank && !Failed()) WatchPeer(rank, now);
   }
+  if (!Failed()) PingPaths(now);
   for (const auto& run : runs_) {
     if (Failed()) return;
     if (now - run->last_progress() < FromSeconds(options_.timeout_seconds)) continue;
@@ -529,6 +540,55 @@ void Engine::WatchPeer(int rank, TimePoint now) {
   }
   const double heartbeat_seconds = std::min(1.0, options_.silence_seconds / 5);
   if (now - peer.spoken > FromSeconds(heartbeat_seconds)) SendControl(FrameKind::kHeartbeat, rank);
+}
+
+void Engine::PingPaths(TimePoint now) {
+  for (const int rank : rates_.DuePings(now)) {
+    ProbeNote ping;
+    ping.what = ProbeNote::What::kPing;
+    ping.number = static_cast<uint64_t>(now.time_since_epoch().count());
+    SendProbe(rank, ping);
+  }
+}
+
+void Engine::TakeProbe(const ParsedFrame& frame, int source, TimePoint now) {
+  const Result<ProbeNote> note = ParseProbeNote(frame.payload);
+  if (!note.ok()) return Fail(note.status().WithContext(fmt::format("rank {}", source)));
+  if (note.value().what == ProbeNote::What::kPing) {
+    ProbeNote pong = note.value();
+    pong.what = ProbeNote::What::kPong;
+    pong.bytes = peers_[static_cast<size_t>(source)].received_bytes;
+    pong.nanoseconds = now.time_since_epoch().count();
+    return SendProbe(source, pong);
+  }
+  // Other notes are late ones of the probe before this engine.
+  if (note.value().what != ProbeNote::What::kPong) return;
+  const RateControl::Pong pong = {
+      .pinged = TimePoint(Duration(static_cast<int64_t>(note.value().number))),
+      .received = note.value().bytes,
+      .nanoseconds = note.value().nanoseconds};
+  if (!rates_.TakePong(source, pong, now)) return;
+  pacer_.Adopt(rates_);
+  const std::lock_guard lock(mutex_);
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    Link& link = learned_[static_cast<size_t>(rank)];
+    if (rank == options_.rank || rates_.rate(rank) == 0) continue;
+    if (link.rate != rates_.rate(rank)) link.origin = Link::Origin::kLearned;
+    link.rate = rates_.rate(rank);
+    if (rates_.delay(rank) > 0) link.delay = rates_.delay(rank);
+    link.loss = std::max(link.loss, transport_->PathTo(rank).loss);
+  }
+}
+
+void Engine::SendProbe(int peer, const ProbeNote& note) {
+  std::byte payload[kProbeNoteBytes];
+  PackProbeNote(note, payload);
+  SendFrame(peer, Header(FrameKind::kProbe, peer), payload);
+}
+
+std::vector<Link> Engine::LearnedLinks() const {
+  const std::lock_guard lock(mutex_);
+  return learned_;
 }
 
 bool Engine::Awaits(int peer) const {

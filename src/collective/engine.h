@@ -25,9 +25,11 @@
 #include "collective/flow_control.h"
 #include "collective/link_model.h"
 #include "collective/operation_run.h"
+#include "collective/rate_control.h"
 #include "device/device.h"
 #include "transport/transport.h"
 #include "wire/frame.h"
+#include "wire/probe_note.h"
 
 namespace thinwire {
 
@@ -45,9 +47,9 @@ struct EngineOptions {
 class Engine {
  public:
   // `transport` is connected. `host`, like the devices of what is handed in, outlives the engine,
-  // whose thread alone gives them work. Starts the thread.
+  // whose thread alone gives them work. `early`: messages that came before. Starts the thread.
   Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-         Device* host);
+         Device* host, std::vector<Message> early = {});
   // Fails what is in flight; call Close before for a departure in good order.
   ~Engine();
 
@@ -59,6 +61,8 @@ class Engine {
   bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
   Status error() const;
+  // What is known by now of the links from this rank, by peer. Any thread.
+  std::vector<Link> LearnedLinks() const;
   // Fails everything, here and on the other ranks. Any thread, any time.
   void Abort(const std::string& why);
   // Close, without waiting for its end.
@@ -85,6 +89,7 @@ class Engine {
     TimePoint lost_at{};  // its connection broke
     TimePoint heard{};
     TimePoint spoken{};
+    uint64_t received_bytes = 0;  // of data frames
   };
 
   void Run();
@@ -113,6 +118,10 @@ class Engine {
   void Retire();
   void Watch(TimePoint now);
   void WatchPeer(int rank, TimePoint now);
+  // Pings whom data was sent to, and learns from the answers (RateControl).
+  void PingPaths(TimePoint now);
+  void TakeProbe(const ParsedFrame& frame, int source, TimePoint now);
+  void SendProbe(int peer, const ProbeNote& note);
   bool Awaits(int peer) const;
   void Fail(Status status, bool tell_peers = true);
   bool Failed() const { return failed_.load(std::memory_order_acquire); }
@@ -125,6 +134,7 @@ class Engine {
   const LinkModel links_;
   std::unique_ptr<Transport> transport_;
   Device* const host_;
+  RateControl rates_;
   Pacer pacer_;
 
   // Shared with other threads.
@@ -132,6 +142,7 @@ class Engine {
   std::list<Submission> submitted_;
   Status error_;
   std::string abort_reason_;
+  std::vector<Link> learned_;  // from this rank, by peer
   std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended
   std::atomic<bool> failed_{false};
   std::atomic<bool> aborting_{false};
