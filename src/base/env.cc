@@ -9,17 +9,34 @@
 namespace thinwire {
 namespace {
 
+// Where the variables that are read are listed as well; null: nowhere.
+thread_local std::vector<Env::Variable>* listing = nullptr;
+
+std::string Shown(const std::string& text) { return text; }
+std::string Shown(double seconds) { return FormatSeconds(seconds); }
+std::string Shown(size_t bytes) { return FormatBytes(bytes); }
+std::string Shown(int number) { return fmt::format("{}", number); }
+std::string Shown(bool on) { return on ? "1" : "0"; }
+
+template <typename T>
+void List(const char* name, const char* text, const T& fallback) {
+  if (listing == nullptr) return;
+  listing->push_back({name, text != nullptr ? text : Shown(fallback), text != nullptr});
+}
+
 const char* Get(const char* name) {
   const char* text = std::getenv(name);
   return text != nullptr && *text != '\0' ? text : nullptr;
 }
 
 void ReadText(const char* name, std::string* target) {
+  List(name, Get(name), *target);
   if (const char* text = Get(name)) *target = text;
 }
 
 template <typename T>
 Status ReadParsed(const char* name, Result<T> (*parse)(std::string_view), T* target) {
+  List(name, Get(name), *target);
   if (const char* text = Get(name)) {
     Result<T> value = parse(text);
     if (!value.ok()) return value.status().WithContext(name);
@@ -86,6 +103,18 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);
   TW_TRY(ReadParsed("THINWIRE_THREADS", ParseThreads, &env.threads));
   return env;
+}
+
+Result<std::vector<Env::Variable>> Env::InEffect() {
+  std::vector<Variable> variables;
+  listing = &variables;
+  const Status read = Read().status();
+  listing = nullptr;
+  if (!read.ok()) return read;
+  for (Variable& variable : variables) {
+    if (variable.name == "THINWIRE_SECRET" && variable.set) variable.value = "(not shown)";
+  }
+  return variables;
 }
 
 }  // namespace thinwire

@@ -7,6 +7,7 @@
 #define THINWIRE_BASE_ENV_H_
 
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 
@@ -27,9 +28,10 @@ struct Env {
   // within what MPI sends eagerly. Default 12K.
   size_t mpi_piece_bytes = size_t{12} << 10;
 
-  // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, or
-  // "file=PATH" (docs/link-file.md). Paces injection and chooses algorithms; rank 0's value holds
-  // for all. Default empty: unknown, nothing is paced.
+  // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, "file=PATH"
+  // (docs/link-file.md), "measure" (probed when a communicator is made, in under 2 s) or "unknown"
+  // (nothing is paced). Paces injection, sizes segments and windows, chooses algorithms and codecs;
+  // rank 0's value holds for all. Default empty: measured, but for loopback transport.
   std::string link;
 
   // THINWIRE_SHAPE: like THINWIRE_LINK, and makes every transport behave so (in-process emulation
@@ -53,8 +55,9 @@ struct Env {
   // an error. Default 1G.
   size_t early_bytes = size_t{1} << 30;
 
-  // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 128K.
-  size_t segment_bytes = size_t{128} << 10;
+  // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 0: what the slowest link carries
+  // in 1.5 ms, from 16K to 256K; 128K where links are unknown.
+  size_t segment_bytes = 0;
 
   // THINWIRE_MEASURE_ERROR: 1 measures the relative error of every lossy encode (costs one decode).
   // Default 0.
@@ -115,6 +118,15 @@ struct Env {
 
   // The variables above, or an error naming the one that makes no sense.
   static Result<Env> Read();
+
+  // A variable: what the environment says, or its default.
+  struct Variable {
+    std::string name;
+    std::string value;
+    bool set = false;  // by the environment
+  };
+  // Likewise, as text, for people to look at; secrets left out.
+  static Result<std::vector<Variable>> InEffect();
 };
 
 }  // namespace thinwire

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/log.h"
 #include "base/units.h"
@@ -29,14 +30,19 @@ OperationKey KeyOf(const FrameHeader& header, OperationKey::Kind kind_of_pair, i
 }  // namespace
 
 Engine::Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-               Device* host)
+               Device* host, std::vector<Message> early)
     : options_(options),
       links_(std::move(links)),
       transport_(std::move(transport)),
       host_(host),
+      rates_(links_, options.rank),
       pacer_(links_, options.rank),
       bundles_(options.ranks) {
   AddPeers();
+  for (int peer = 0; peer < options.ranks; ++peer) {
+    learned_.push_back(links_.at(options.rank, peer));
+  }
+  std::move(early.begin(), early.end(), std::back_inserter(to_self_));
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -310,6 +316,8 @@ void Engine::ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint n
       peer.idle_at = now;
       peer.calls = header.sequence;
       return;
+    case FrameKind::kProbe:
+      return TakeProbe(frame, source, now);
     case FrameKind::kGoodbye:
       peer.left = true;
       return;
@@ -317,6 +325,7 @@ void Engine::ReceiveFrame(const ParsedFrame& frame, Message message, TimePoint n
     case FrameKind::kResend:
       return TakeControl(header);
     case FrameKind::kData:
+      peer.received_bytes += frame.bytes;
       return ReceiveData(frame, std::move(message), now);
     case FrameKind::kAbort:
       return;
@@ -393,6 +402,7 @@ void Engine::StartSend(const std::shared_ptr<OperationRun>& run, Item item, Time
     return run->FinishSend(item);
   }
   pacer_.Sent(peer, frame.size(), run->plan().steps[item.step].share, now);
+  rates_.Sent(peer, frame.size());
   PeerAt(peer).life.Speak(now);
   if (Bundles::Takes(frame.size())) {
     bundles_.Add(peer, frame);
@@ -505,6 +515,57 @@ void Engine::Retire() {
     by_key_.erase((*run)->key());
     run = unsettled_.erase(run);
   }
+}
+
+void Engine::PingPaths(TimePoint now) {
+  for (const int rank : rates_.DuePings(now)) {
+    ProbeNote ping;
+    ping.what = ProbeNote::What::kPing;
+    ping.number = static_cast<uint64_t>(now.time_since_epoch().count());
+    SendProbe(rank, ping);
+  }
+}
+
+void Engine::TakeProbe(const ParsedFrame& frame, int source, TimePoint now) {
+  const Result<ProbeNote> note = ParseProbeNote(frame.payload);
+  if (!note.ok()) {
+    return Fail(note.status().WithContext(fmt::format("rank {}", source)), source);
+  }
+  if (note.value().what == ProbeNote::What::kPing) {
+    ProbeNote pong = note.value();
+    pong.what = ProbeNote::What::kPong;
+    pong.bytes = PeerAt(source).received_bytes;
+    pong.nanoseconds = now.time_since_epoch().count();
+    return SendProbe(source, pong);
+  }
+  // Other notes are late ones of the probe before this engine.
+  if (note.value().what != ProbeNote::What::kPong) return;
+  const RateControl::Pong pong = {
+      .pinged = TimePoint(Duration(static_cast<int64_t>(note.value().number))),
+      .received = note.value().bytes,
+      .nanoseconds = note.value().nanoseconds};
+  if (!rates_.TakePong(source, pong, now)) return;
+  pacer_.Adopt(rates_);
+  const std::lock_guard lock(mutex_);
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    Link& link = learned_[static_cast<size_t>(rank)];
+    if (rank == options_.rank || rates_.rate(rank) == 0) continue;
+    if (link.rate != rates_.rate(rank)) link.origin = Link::Origin::kLearned;
+    link.rate = rates_.rate(rank);
+    if (rates_.delay(rank) > 0) link.delay = rates_.delay(rank);
+    link.loss = std::max(link.loss, transport_->PathTo(rank).loss);
+  }
+}
+
+void Engine::SendProbe(int peer, const ProbeNote& note) {
+  std::byte payload[kProbeNoteBytes];
+  PackProbeNote(note, payload);
+  SendFrame(peer, Header(FrameKind::kProbe, peer), payload);
+}
+
+std::vector<Link> Engine::LearnedLinks() const {
+  const std::lock_guard lock(mutex_);
+  return learned_;
 }
 
 bool Engine::MayLeave(TimePoint now) {

@@ -27,9 +27,11 @@
 #include "collective/link_model.h"
 #include "collective/liveness.h"
 #include "collective/operation_run.h"
+#include "collective/rate_control.h"
 #include "device/device.h"
 #include "transport/transport.h"
 #include "wire/frame.h"
+#include "wire/probe_note.h"
 
 namespace thinwire {
 
@@ -48,9 +50,9 @@ struct EngineOptions {
 class Engine {
  public:
   // `transport` is connected. `host`, like the devices of what is handed in, outlives the engine,
-  // whose thread alone gives them work. Starts the thread.
+  // whose thread alone gives them work. `early`: messages that came before. Starts the thread.
   Engine(const EngineOptions& options, LinkModel links, std::unique_ptr<Transport> transport,
-         Device* host);
+         Device* host, std::vector<Message> early = {});
   // Fails what is in flight; call Close before for a departure in good order.
   ~Engine();
 
@@ -62,6 +64,8 @@ class Engine {
   bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
   Status error() const;
+  // What is known by now of the links from this rank, by peer. Any thread.
+  std::vector<Link> LearnedLinks() const;
   // Fails everything, here and on the other ranks. Any thread, any time.
   void Abort(const std::string& why);
   // Close, without waiting for its end.
@@ -89,6 +93,7 @@ class Engine {
     TimePoint idle_at{};     // its last heartbeat came, which said
     uint64_t calls = 0;      // how many collectives it had been handed
     size_t early_bytes = 0;  // that its frames in early_ take
+    uint64_t received_bytes = 0;  // of data frames
   };
 
   void AddPeers();
@@ -131,6 +136,10 @@ class Engine {
   void WatchSilence(TimePoint now);
   std::vector<int> SilentRanks(TimePoint now) const;
   std::vector<int> AbsentRanks(const OperationRun& run) const;
+  // Pings whom data was sent to, and learns from the answers (RateControl).
+  void PingPaths(TimePoint now);
+  void TakeProbe(const ParsedFrame& frame, int source, TimePoint now);
+  void SendProbe(int peer, const ProbeNote& note);
   bool Awaits(int peer) const;
   double FailedCloseSeconds() const;
   // `blamed`: the rank whose doing it is.
@@ -152,6 +161,7 @@ class Engine {
   const LinkModel links_;
   std::unique_ptr<Transport> transport_;
   Device* const host_;
+  RateControl rates_;
   Pacer pacer_;
 
   // Shared with other threads.
@@ -159,6 +169,7 @@ class Engine {
   std::list<Submission> submitted_;
   Status error_;
   std::string abort_reason_;
+  std::vector<Link> learned_;  // from this rank, by peer
   std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended
   std::atomic<bool> failed_{false};
   std::atomic<bool> aborting_{false};

@@ -42,6 +42,7 @@ void Engine::Watch(TimePoint now) {
   next_watch_ = now + FromSeconds(std::min(kWatchSeconds, options_.silence_seconds / 4));
   WatchConnections(now);
   WatchSilence(now);
+  if (!Failed()) PingPaths(now);
   WatchRuns(now);
 }
 

@@ -17,13 +17,16 @@ constexpr size_t kReportsPerWindow = 4;
 }  // namespace
 
 Pacer::Pacer(const LinkModel& links, int rank) : peers_(static_cast<size_t>(links.ranks())) {
+  Adopt(RateControl(links, rank));
+}
+
+void Pacer::Adopt(const RateControl& rates) {
   const auto seconds_per_byte = [](double rate) {
     return rate > 0 ? 1 / (rate * kWireEfficiency * kPaceFactor) : 0;
   };
-  uplink_.seconds_per_byte = seconds_per_byte(links.uplink(rank));
-  for (int peer = 0; peer < links.ranks(); ++peer) {
-    peers_[static_cast<size_t>(peer)].seconds_per_byte =
-        seconds_per_byte(links.at(rank, peer).rate);
+  uplink_.seconds_per_byte = seconds_per_byte(rates.uplink());
+  for (int peer = 0; peer < static_cast<int>(peers_.size()); ++peer) {
+    peers_[static_cast<size_t>(peer)].seconds_per_byte = seconds_per_byte(rates.rate(peer));
   }
 }
 

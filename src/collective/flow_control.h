@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "collective/link_model.h"
+#include "collective/rate_control.h"
 
 namespace thinwire {
 
@@ -21,6 +22,8 @@ namespace thinwire {
 class Pacer {
  public:
   Pacer(const LinkModel& links, int rank);
+  // From now on at these rates.
+  void Adopt(const RateControl& rates);
 
   // When the next frame may go to `peer`; a time in the past means now.
   TimePoint Next(int peer) const;

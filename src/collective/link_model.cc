@@ -50,6 +50,7 @@ Status ApplyLine(const std::vector<std::string_view>& fields, LinkModel* model) 
   TW_ASSIGN(const int to, ParseRank(fields[1], model->ranks()));
   if (from == to && from != kEveryRank) return InvalidArgument("a rank has no link to itself");
   Link link;
+  link.origin = Link::Origin::kGiven;
   TW_ASSIGN(link.rate, ParseRate(fields[2]));
   TW_ASSIGN(link.delay, ParseSeconds(fields[3]));
   if (fields.size() == 5) {
@@ -67,6 +68,7 @@ Status ApplyLine(const std::vector<std::string_view>& fields, LinkModel* model) 
 // "rate=500mbit,delay=20ms,loss=0.1%"
 Result<Link> ParseUniform(std::string_view text) {
   Link link;
+  if (!text.empty()) link.origin = Link::Origin::kGiven;
   for (const std::string_view field : Split(text, ",")) {
     const size_t equals = std::min(field.find('='), field.size());
     const std::string_view key = field.substr(0, equals);
@@ -86,6 +88,11 @@ Result<Link> ParseUniform(std::string_view text) {
 }
 
 }  // namespace
+
+std::string_view NameOf(Link::Origin origin) {
+  constexpr std::string_view kNames[] = {"unknown", "given", "measured", "inferred", "learned"};
+  return kNames[static_cast<size_t>(origin)];
+}
 
 Result<std::string> LinkModel::Inline(const std::string& text) {
   if (!text.starts_with(kFile)) return text;

@@ -9,6 +9,7 @@
 #define THINWIRE_COLLECTIVE_LINK_MODEL_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,11 @@ struct Link {
   double rate = 0;   // bytes a second on the wire, headers included; 0: unknown or unlimited
   double delay = 0;  // seconds, one way
   double loss = 0;   // probability of a packet
+  // How it was found: by text; by a probe; from probes of other pairs; from traffic since.
+  enum class Origin : uint8_t { kUnknown, kGiven, kMeasured, kInferred, kLearned };
+  Origin origin = Origin::kUnknown;
 };
+std::string_view NameOf(Link::Origin origin);
 
 // Part of a rate that is left for payload by TCP/IP over Ethernet-size packets: 1448 of 1500 bytes.
 inline constexpr double kWireEfficiency = 1448.0 / 1500.0;

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "bootstrap/rendezvous.h"
+#include "collective/link_probe.h"
+#include "collective/link_survey.h"
 #include "comm/hierarchy.h"
 #include "comm/settings.h"
 #include "transport/sealed_transport.h"
@@ -180,7 +182,7 @@ Status Communicator::Connect(const UniqueId& id) {
   TW_ASSIGN(auto transport, MakeSealedTransport(std::move(bare), {.secret = fields.secret,
                                                                   .encrypt = env_.encrypt}));
   SharedSettings settings;
-  TW_ASSIGN(settings, SharedSettings::FromEnv(env_));
+  TW_ASSIGN(settings, SharedSettings::FromEnv(env_, transport->name()));
   TW_ASSIGN(settings.address, transport->Address());
 
   // Two rounds: everyone's address and settings; then that everyone is connected, so that nobody
@@ -201,7 +203,6 @@ Status Communicator::Connect(const UniqueId& id) {
     if (!outcome.empty()) return RemoteError("rank {} could not connect: {}", rank, outcome);
   }
 
-  TW_ASSIGN(LinkModel links, LinkModel::Parse(settings.link, ranks_));
   EngineOptions options;
   options.rank = rank_;
   options.ranks = ranks_;
@@ -211,11 +212,35 @@ Status Communicator::Connect(const UniqueId& id) {
   options.silence_seconds = env_.silence_seconds;
   options.early_bytes = env_.early_bytes;
   options.ledger = ledger_;
-  TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, policy '{}'", rank_, ranks_,
-         transport->name(), links.known() ? settings.link : "unknown", env_.policy);
-  planner_ = std::make_unique<Planner>(links, CostModel{}, settings.segment_bytes);
-  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get());
+  std::vector<Message> early;
+  TW_ASSIGN(LinkModel links, FindLinks(settings.link, options, transport.get(), &early));
+  const size_t segment_bytes =
+      settings.segment_bytes > 0 ? settings.segment_bytes : SegmentBytesFor(links);
+  TW_LOG(kInfo, "rank {} of {}: transport {}, links {}, segments of {}, policy '{}'", rank_, ranks_,
+         transport->name(), links.known() ? settings.link : "unknown", FormatBytes(segment_bytes),
+         env_.policy);
+  planner_ = std::make_unique<Planner>(links, CostModel{}, segment_bytes);
+  engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get(),
+                                     std::move(early));
   return {};
+}
+
+Result<LinkModel> Communicator::FindLinks(const std::string& text, const EngineOptions& options,
+                                          Transport* transport, std::vector<Message>* early) {
+  links_since_ = Now();
+  if (text != kMeasureLinks) return LinkModel::Parse(text, ranks_);
+  ProbeOptions probe;
+  probe.rank = rank_;
+  probe.ranks = ranks_;
+  probe.communicator = options.communicator;
+  probe.epoch = options.epoch;
+  probe.deadline = Now() + FromSeconds(probe.budget_seconds + env_.silence_seconds);
+  Result<LinkModel> links = ProbeLinks(probe, transport, early);
+  if (!links.ok()) return links;
+  TW_LOG(kInfo, "rank {}: measured the links in {}", rank_,
+         FormatSeconds(ToSeconds(Now() - links_since_)));
+  links_since_ = Now();
+  return links;
 }
 
 Status Communicator::CheckArguments(const Call& call) const {

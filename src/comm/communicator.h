@@ -84,10 +84,17 @@ class Communicator {
 
   Ledger& ledger() { return *ledger_; }
 
+  // What plans are made by, and since when.
+  const LinkModel& links() const { return planner_->links(); }
+  TimePoint links_since() const { return links_since_; }
+
  private:
   Communicator(int rank, int ranks, Env env);
   Status OpenDevices();
   Status Connect(const UniqueId& id);
+  // `text`: as in SharedSettings. Messages for the engine may come while links are measured.
+  Result<LinkModel> FindLinks(const std::string& text, const EngineOptions& options,
+                              Transport* transport, std::vector<Message>* early);
   Status FormSites();
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call) const;
@@ -110,6 +117,7 @@ class Communicator {
   std::shared_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Planner> planner_;
+  TimePoint links_since_{};
   std::unique_ptr<Engine> engine_;
   // Operations so far: collectives, and of each (send or recv, peer).
   struct Counts {

@@ -36,12 +36,15 @@ Result<std::string> TakeText(std::string_view* rest) {
 
 }  // namespace
 
-Result<SharedSettings> SharedSettings::FromEnv(const Env& env) {
+Result<SharedSettings> SharedSettings::FromEnv(const Env& env, const std::string& transport) {
   SharedSettings settings;
   settings.segment_bytes = env.segment_bytes;
   settings.epoch = std::random_device()();
+  if (env.link == "unknown") return settings;
   // An emulated link is a known one.
   TW_ASSIGN(settings.link, LinkModel::Inline(env.link.empty() ? env.shape : env.link));
+  const bool near = transport.find("loopback") != std::string::npos;
+  if (settings.link.empty() && !near) settings.link = kMeasureLinks;
   return settings;
 }
 

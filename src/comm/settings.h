@@ -8,21 +8,26 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/env.h"
 #include "base/status.h"
 
 namespace thinwire {
 
+// In place of the text of a LinkModel: it is to be measured.
+inline constexpr std::string_view kMeasureLinks = "measure";
+
 struct SharedSettings {
   std::string address;  // of the transport
-  std::string link;     // Env::link, inlined: text of a LinkModel
+  std::string link;     // Env::link, inlined: text of a LinkModel, or kMeasureLinks
   uint64_t segment_bytes = 0;
   // Random: tells apart the communicators that a job makes one after another from one unique id or
   // from the same variables, so that a late frame of an earlier one is turned away.
   uint32_t epoch = 0;
 
-  static Result<SharedSettings> FromEnv(const Env& env);
+  // `transport`: its name. Over loopback there is nothing to measure.
+  static Result<SharedSettings> FromEnv(const Env& env, const std::string& transport);
 
   std::string Pack() const;
   static Result<SharedSettings> Unpack(const std::string& blob);

@@ -44,9 +44,11 @@ uint64_t Checksum(const std::byte* frame, size_t payload_bytes) {
   return Xxh3({frame + kFrameHeaderBytes, payload_bytes}, seed);
 }
 
-bool KnownKind(FrameKind kind) { return kind >= FrameKind::kData && kind <= FrameKind::kResend; }
+bool KnownKind(FrameKind kind) { return kind >= FrameKind::kData && kind <= FrameKind::kProbe; }
 
-bool TakesPayload(FrameKind kind) { return kind == FrameKind::kData || kind == FrameKind::kAbort; }
+bool TakesPayload(FrameKind kind) {
+  return kind == FrameKind::kData || kind == FrameKind::kAbort || kind == FrameKind::kProbe;
+}
 
 // What can be said from the first bytes, however few: is this our protocol, in our version?
 Status CheckPreamble(std::span<const std::byte> bytes) {

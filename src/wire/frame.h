@@ -29,6 +29,7 @@ enum class FrameKind : uint8_t {
   kGoodbye = 4,    // the sender leaves in good order and sends no more
   kAbort = 5,      // payload: why, in UTF-8; the communicator is dead
   kResend = 6,     // the receiver's reference is not the sender's: this segment again, in full
+  kProbe = 7,      // payload: a ProbeNote, what is said to measure a link (wire/probe_note.h)
 };
 
 // Bits of FrameHeader::flags; others are reserved and must be zero.

@@ -38,9 +38,19 @@ TEST(SharedSettingsTest, AHugeLengthIsRefused) {
 TEST(SharedSettingsTest, AnEmulatedLinkIsAKnownOne) {
   Env env;
   env.shape = "rate=1gbit,delay=5ms";
-  EXPECT_EQ(SharedSettings::FromEnv(env).value().link, env.shape);
+  EXPECT_EQ(SharedSettings::FromEnv(env, "shaped(ucx)").value().link, env.shape);
   env.link = "rate=2gbit";
-  EXPECT_EQ(SharedSettings::FromEnv(env).value().link, env.link);
+  EXPECT_EQ(SharedSettings::FromEnv(env, "shaped(ucx)").value().link, env.link);
+}
+
+TEST(SharedSettingsTest, LinksAreMeasuredUnlessGivenUnknownOrWithinTheProcess) {
+  Env env;
+  EXPECT_EQ(SharedSettings::FromEnv(env, "ucx").value().link, kMeasureLinks);
+  EXPECT_EQ(SharedSettings::FromEnv(env, "loopback").value().link, "");
+  env.link = "unknown";
+  EXPECT_EQ(SharedSettings::FromEnv(env, "ucx").value().link, "");
+  env.link = "measure";
+  EXPECT_EQ(SharedSettings::FromEnv(env, "loopback").value().link, kMeasureLinks);
 }
 
 }  // namespace

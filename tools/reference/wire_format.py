@@ -50,8 +50,8 @@ KNOWN_FLAGS = 0x01  # point to point
 
 # ---- Frames: kinds ------------------------------------------------------------------------------
 
-KINDS = {1: "data", 2: "credit", 3: "heartbeat", 4: "goodbye", 5: "abort", 6: "resend"}
-KINDS_WITH_PAYLOAD = {1, 5}
+KINDS = {1: "data", 2: "credit", 3: "heartbeat", 4: "goodbye", 5: "abort", 6: "resend", 7: "probe"}
+KINDS_WITH_PAYLOAD = {1, 5, 7}
 
 
 class Frame(NamedTuple):

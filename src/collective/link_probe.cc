@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/link_probe.h"
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <list>
+#include <vector>
+
+#include "base/log.h"
+#include "collective/arrival_rate.h"
+#include "collective/link_survey.h"
+#include "wire/frame.h"
+#include "wire/probe_note.h"
+
+namespace thinwire {
+namespace {
+
+constexpr double kPingSeconds = 2e-3;  // between pings to a peer, of up to 16 ranks
+constexpr int kPongs = 4;              // the first may have waited for the peer to come
+constexpr size_t kTrainFrameBytes = size_t{16} << 10;
+constexpr size_t kFirstGrantBytes = size_t{64} << 10;
+constexpr double kQueueSeconds = 20e-3;   // of bytes granted beyond a round trip's
+constexpr double kHintSeconds = 8e-3;     // of bytes coming in: then a rate is known roughly
+constexpr double kPauseShare = 0.25;      // of a round trip: senders wait longer between flights
+constexpr double kEnoughSeconds = 24e-3;  // of bytes coming in: then a rate is known to some percent
+constexpr size_t kEnoughBytes = size_t{8} << 20;
+constexpr size_t kEnoughNearBytes = size_t{1} << 20;  // where a round trip is shorter than ...
+constexpr double kNearSeconds = 2e-3;
+constexpr double kFarSeconds = 5e-3;       // flows with a longer round trip are warmed up
+constexpr double kWarmUpRoundTrips = 6;    // of slow start
+constexpr double kWarmUpShare = 0.4;       // of the budget at most
+constexpr size_t kMaxFramesInFlight = 16;  // handed to the transport for one peer
+
+class LinkProbe {
+ public:
+  LinkProbe(const ProbeOptions& options, Transport* transport, std::vector<Message>* early)
+      : options_(options),
+        transport_(*transport),
+        early_(*early),
+        peers_(static_cast<size_t>(options.ranks)),
+        order_(SurveyOrder(options.rank, options.ranks)),
+        start_(Now()),
+        findings_(static_cast<size_t>(options.ranks)) {}
+
+  Result<LinkModel> Run();
+
+ private:
+  enum class Phase { kPing, kWarmUp, kTrains, kTell };
+  struct Peer {
+    // Delay.
+    int pongs = 0;
+    double round_trip = std::numeric_limits<double>::infinity();
+    double pause() const { return kPauseShare * round_trip; }
+    ArrivalRate Rate() const { return RateOf(arrivals, pause()); }
+    double Lately(double now) const;  // bytes that came in the last round trip
+    // What comes from it.
+    std::vector<Arrival> arrivals;  // of the train that is measured, or the warm-up
+    uint64_t received = 0;          // bytes of trains
+    uint64_t granted = 0;
+    bool measured = false;
+    // What goes to it.
+    uint64_t sent = 0;
+    uint64_t allowed = 0;
+    bool warming = false;
+    size_t in_flight = 0;
+    Findings findings;  // its own; empty: not here yet
+  };
+  struct Sending {
+    int peer;
+    bool train;
+    std::vector<std::byte> frame;
+    Request request;
+  };
+
+  Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
+  double Elapsed() const { return ToSeconds(Now() - start_); }
+  bool OutOfTime() const { return Elapsed() > options_.budget_seconds; }
+
+  Status CheckPeers() const;
+  bool Step();
+  void StepPings();
+  void StartWarmUp();
+  bool WarmedUp();
+  void NextTrain();
+  void StepTrain();
+  void Conclude(int source);
+  void Tell();
+  double LongestRoundTrip() const;
+  bool Grant(int source, ProbeNote::What what, bool force);
+  bool SendTrains();
+  bool ReapSends();
+  Status ReceiveAll(bool* moved);
+  Status Receive(Message message, TimePoint now);
+  Status TakeNote(const ParsedFrame& frame, int source, TimePoint now);
+  void TakeTrain(size_t bytes, int source, double now);
+  void TakeGrant(const ProbeNote& note, int source);
+  Status SendNote(int to, const ProbeNote& note, std::span<const std::byte> more = {});
+  bool AllTold() const;
+
+  const ProbeOptions options_;
+  Transport& transport_;
+  std::vector<Message>& early_;
+  std::vector<Peer> peers_;
+  const std::vector<int> order_;
+  const TimePoint start_;
+  Phase phase_ = Phase::kPing;
+  double next_ping_ = 0;
+  double phase_began_ = 0;
+  size_t place_ = 0;        // in order_: whose train comes
+  std::deque<int> served_;  // who gets trains from here, the first of them now
+  std::list<Sending> sends_;
+  std::vector<Message> arrived_;
+  Findings findings_;
+  Status failed_;
+};
+
+Result<LinkModel> LinkProbe::Run() {
+  bool moved = true;
+  while (!(phase_ == Phase::kTell && AllTold() && sends_.empty())) {
+    if (!moved) transport_.Wait(Now() + FromSeconds(kPingSeconds));
+    moved = false;
+    TW_TRY(CheckPeers());
+    TW_TRY(ReceiveAll(&moved));
+    moved |= Step();
+    moved |= SendTrains();
+    moved |= ReapSends();
+    TW_TRY(failed_);
+  }
+  findings_[static_cast<size_t>(options_.rank)] = {};
+  std::vector<Findings> all;
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    all.push_back(rank == options_.rank ? findings_ : peer(rank).findings);
+  }
+  return ModelOf(all);
+}
+
+Status LinkProbe::CheckPeers() const {
+  std::vector<int> missing;
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    if (rank == options_.rank) continue;
+    const bool told = !peers_[static_cast<size_t>(rank)].findings.empty();
+    if (!told) missing.push_back(rank);
+    const Status status = transport_.PeerStatus(rank);
+    if (!status.ok() && !told) return status.WithContext("measuring links");
+  }
+  if (missing.empty() || Now() < options_.deadline) return {};
+  return TimeoutError("measuring links: rank {} did not tell what it found (THINWIRE_LINK=unknown "
+                      "measures nothing)",
+                      fmt::join(missing, ", "));
+}
+
+// --- What this rank does next ---
+
+// True if there is more to do at once.
+bool LinkProbe::Step() {
+  const Phase before = phase_;
+  if (phase_ != Phase::kTell && OutOfTime()) {
+    if (phase_ == Phase::kTrains && place_ < order_.size()) Conclude(order_[place_]);
+    Tell();
+  }
+  switch (phase_) {
+    case Phase::kPing:
+      StepPings();
+      break;
+    case Phase::kWarmUp:
+      if (WarmedUp()) NextTrain();
+      break;
+    case Phase::kTrains:
+      StepTrain();
+      break;
+    case Phase::kTell:
+      break;
+  }
+  return phase_ != before;
+}
+
+void LinkProbe::StepPings() {
+  bool enough = true;
+  const bool due = Elapsed() >= next_ping_;
+  for (const int rank : order_) {
+    if (peer(rank).pongs >= kPongs) continue;
+    enough = false;
+    if (!due) continue;
+    ProbeNote ping;
+    ping.what = ProbeNote::What::kPing;
+    ping.number = static_cast<uint64_t>(Now().time_since_epoch().count());
+    failed_ = SendNote(rank, ping);
+    if (!failed_.ok()) return;
+  }
+  if (due) next_ping_ = Elapsed() + kPingSeconds * std::max(1.0, options_.ranks / 16.0);
+  if (enough) StartWarmUp();
+}
+
+double LinkProbe::LongestRoundTrip() const {
+  double longest = 0;
+  for (const int rank : order_) {
+    longest = std::max(longest, peers_[static_cast<size_t>(rank)].round_trip);
+  }
+  return longest;
+}
+
+void LinkProbe::StartWarmUp() {
+  phase_ = Phase::kWarmUp;
+  phase_began_ = Elapsed();
+  if (order_.size() < 2 || LongestRoundTrip() < kFarSeconds) return NextTrain();
+  // Only peers whose train there will be time for.
+  const double left = options_.budget_seconds * (1 - kWarmUpShare) - phase_began_;
+  const double each = LongestRoundTrip() + kEnoughSeconds;
+  const auto warmed = static_cast<size_t>(std::max(1.0, left / each));
+  for (size_t i = 0; i < std::min(warmed, order_.size()); ++i) {
+    Grant(order_[i], ProbeNote::What::kWarmUp, /*force=*/true);
+  }
+}
+
+// Whether every flow brings in a round trip, or as much as a train needs, without a pause.
+bool LinkProbe::WarmedUp() {
+  const double now = Elapsed();
+  const double longest = std::min(kWarmUpRoundTrips * LongestRoundTrip() + kQueueSeconds,
+                                  kWarmUpShare * options_.budget_seconds);
+  if (now - phase_began_ > longest) return true;
+  return std::all_of(order_.begin(), order_.end(), [&](int rank) {
+    const Peer& source = peer(rank);
+    if (source.granted == 0) return true;
+    const double full =
+        source.Rate().bytes_per_second * std::min(source.round_trip, kEnoughSeconds);
+    return full > 0 && source.Lately(now) > 0.7 * full;
+  });
+}
+
+double LinkProbe::Peer::Lately(double now) const {
+  double bytes = 0;
+  for (const Arrival& arrival : arrivals) {
+    if (now - arrival.seconds < round_trip) bytes += static_cast<double>(arrival.bytes);
+  }
+  return bytes;
+}
+
+void LinkProbe::NextTrain() {
+  phase_ = Phase::kTrains;
+  phase_began_ = Elapsed();
+  while (place_ < order_.size() && peer(order_[place_]).measured) ++place_;
+  if (place_ == order_.size()) return Tell();
+  Peer& source = peer(order_[place_]);
+  // A train cut off by the end of the budget would tell little.
+  const double left = options_.budget_seconds - phase_began_;
+  if (place_ > 0 && left < source.round_trip + kEnoughSeconds) return Tell();
+  // As much as came at a time when the flow was warmed up.
+  source.arrivals = {{phase_began_, static_cast<size_t>(source.Lately(phase_began_))}};
+  Grant(order_[place_], ProbeNote::What::kGrant, /*force=*/true);
+  source.arrivals.clear();
+}
+
+void LinkProbe::StepTrain() {
+  const int rank = order_[place_];
+  const Peer& source = peer(rank);
+  // Should it fall silent, or its sender be busy with another rank, the others get their turn.
+  const double share = (options_.budget_seconds - phase_began_) /
+                       static_cast<double>(order_.size() - place_);
+  const double patience = std::max(share, 4 * source.round_trip + kEnoughSeconds);
+  if (Elapsed() - phase_began_ < patience) {
+    size_t bytes = 0;
+    for (const Arrival& arrival : source.arrivals) bytes += arrival.bytes;
+    const bool near = source.round_trip < kNearSeconds;
+    const bool many = bytes >= (near ? kEnoughNearBytes : kEnoughBytes);
+    const bool known = source.Rate().busy_seconds >= kEnoughSeconds;
+    if (!many && !(known && Settled(source.arrivals, source.pause()))) return;
+  }
+  Conclude(rank);
+  ++place_;
+  NextTrain();
+}
+
+void LinkProbe::Conclude(int rank) {
+  Peer& source = peer(rank);
+  source.measured = true;
+  ProbeNote end;
+  end.what = ProbeNote::What::kEnd;
+  failed_ = SendNote(rank, end);
+  // A rate that still rose is what it rose to.
+  ArrivalRate rate = RateOf(LaterHalf(source.arrivals), source.pause());
+  if (rate.busy_seconds < kHintSeconds || Settled(source.arrivals, source.pause())) {
+    rate = source.Rate();
+  }
+  // Nothing is better than a guess from a few frames: it is filled in from other pairs.
+  const bool near = source.round_trip < kNearSeconds;
+  if (rate.busy_seconds < kHintSeconds && !near) return;
+  findings_[static_cast<size_t>(rank)].rate =
+      static_cast<float>(rate.bytes_per_second / kWireEfficiency);
+}
+
+void LinkProbe::Tell() {
+  phase_ = Phase::kTell;
+  for (const int rank : order_) {
+    Finding& finding = findings_[static_cast<size_t>(rank)];
+    if (peer(rank).pongs > 0) finding.delay = static_cast<float>(peer(rank).round_trip / 2);
+    finding.loss = static_cast<float>(std::clamp(transport_.PathTo(rank).loss, 0.0, 0.99));
+  }
+  ProbeNote told;
+  told.what = ProbeNote::What::kFindings;
+  for (const int rank : order_) {
+    failed_ = SendNote(rank, told, PackFindings(findings_));
+    if (!failed_.ok()) return;
+  }
+}
+
+bool LinkProbe::AllTold() const {
+  return std::all_of(order_.begin(), order_.end(), [this](int rank) {
+    return !peers_[static_cast<size_t>(rank)].findings.empty();
+  });
+}
+
+// --- Trains ---
+
+// Lets a source send: twice what it has sent so far, as TCP's slow start does, or, once its rate
+// shows, a round trip of bytes and a little more, which then is the longest queue there can be.
+bool LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
+  Peer& source = peer(rank);
+  double ahead = static_cast<double>(kFirstGrantBytes);
+  for (const Arrival& arrival : source.arrivals) ahead += static_cast<double>(arrival.bytes);
+  const ArrivalRate rate = source.Rate();
+  if (rate.busy_seconds > kHintSeconds) {
+    const double full = rate.bytes_per_second * (source.round_trip + kQueueSeconds);
+    ahead = std::max(std::min(ahead, full), static_cast<double>(kFirstGrantBytes));
+  }
+  const uint64_t granted = source.received + static_cast<uint64_t>(ahead);
+  const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 8);
+  if (!force && !worth_it) return true;
+  source.granted = std::max(source.granted, granted);
+  ProbeNote note;
+  note.what = what;
+  note.bytes = source.granted;
+  failed_ = SendNote(rank, note);
+  return failed_.ok();
+}
+
+bool LinkProbe::SendTrains() {
+  bool moved = false;
+  for (const int rank : order_) {
+    Peer& to = peer(rank);
+    const bool turn = to.warming || (!served_.empty() && served_.front() == rank);
+    while (turn && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight) {
+      ProbeNote note;
+      note.what = ProbeNote::What::kTrain;
+      constexpr size_t kFill = kTrainFrameBytes - kFrameHeaderBytes - kProbeNoteBytes;
+      static const std::vector<std::byte> fill(kFill);
+      failed_ = SendNote(rank, note, fill);
+      if (!failed_.ok()) return true;
+      to.sent += kTrainFrameBytes;
+      moved = true;
+    }
+  }
+  return moved;
+}
+
+bool LinkProbe::ReapSends() {
+  return std::erase_if(sends_, [this](const Sending& sending) {
+           if (sending.request.pending()) return false;
+           if (sending.train) --peer(sending.peer).in_flight;
+           return true;
+         }) > 0;
+}
+
+// --- Notes ---
+
+Status LinkProbe::SendNote(int to, const ProbeNote& note, std::span<const std::byte> more) {
+  const size_t payload_bytes = kProbeNoteBytes + more.size();
+  Sending& sending = sends_.emplace_back();
+  sending.peer = to;
+  sending.train = note.what == ProbeNote::What::kTrain;
+  sending.frame.resize(kFrameHeaderBytes + payload_bytes);
+  std::byte* const payload = sending.frame.data() + kFrameHeaderBytes;
+  PackProbeNote(note, payload);
+  std::copy(more.begin(), more.end(), payload + kProbeNoteBytes);
+  FrameHeader header;
+  header.kind = FrameKind::kProbe;
+  header.communicator = options_.communicator;
+  header.epoch = options_.epoch;
+  header.source = static_cast<uint16_t>(options_.rank);
+  header.destination = static_cast<uint16_t>(to);
+  header.payload_bytes = static_cast<uint32_t>(payload_bytes);
+  SealFrame(header, sending.frame.data());
+  if (sending.train) ++peer(to).in_flight;
+  return transport_.Send(to, sending.frame, &sending.request).WithContext("measuring links");
+}
+
+Status LinkProbe::ReceiveAll(bool* moved) {
+  arrived_.clear();
+  *moved |= transport_.Poll(&arrived_);
+  const TimePoint now = Now();
+  for (Message& message : arrived_) TW_TRY(Receive(std::move(message), now));
+  arrived_.clear();
+  for (const int rank : order_) {
+    const bool turn = phase_ == Phase::kTrains && place_ < order_.size() && order_[place_] == rank;
+    if (peer(rank).received == 0 || !(turn || phase_ == Phase::kWarmUp)) continue;
+    if (!Grant(rank, turn ? ProbeNote::What::kGrant : ProbeNote::What::kWarmUp, false)) break;
+  }
+  return failed_;
+}
+
+Status LinkProbe::Receive(Message message, TimePoint now) {
+  const int source = message.source();
+  const ParsedFrame frame = ParseFrame(message.bytes());
+  if (frame.state != ParseState::kFrame) {
+    return RemoteError("measuring links: a frame from rank {} is damaged", source);
+  }
+  if (frame.header.kind != FrameKind::kProbe) {
+    early_.push_back(std::move(message));
+    return {};
+  }
+  if (frame.header.communicator != options_.communicator ||
+      frame.header.epoch != options_.epoch || frame.header.source != source) {
+    TW_LOG(kWarn, "rank {}: ignored a frame from rank {} while measuring links", options_.rank,
+           source);
+    return {};
+  }
+  return TakeNote(frame, source, now);
+}
+
+Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) {
+  TW_ASSIGN(const ProbeNote note, ParseProbeNote(frame.payload));
+  Peer& from = peer(source);
+  switch (note.what) {
+    case ProbeNote::What::kPing: {
+      ProbeNote pong = note;
+      pong.what = ProbeNote::What::kPong;
+      pong.nanoseconds = now.time_since_epoch().count();
+      return SendNote(source, pong);
+    }
+    case ProbeNote::What::kPong: {
+      const TimePoint pinged{Duration(static_cast<int64_t>(note.number))};
+      if (pinged < start_ || pinged > now) return {};
+      ++from.pongs;
+      from.round_trip = std::min(from.round_trip, ToSeconds(now - pinged));
+      return {};
+    }
+    case ProbeNote::What::kWarmUp:
+    case ProbeNote::What::kGrant:
+    case ProbeNote::What::kEnd:
+      TakeGrant(note, source);
+      return {};
+    case ProbeNote::What::kTrain:
+      TakeTrain(frame.bytes, source, ToSeconds(now - start_));
+      return {};
+    case ProbeNote::What::kFindings: {
+      TW_ASSIGN(from.findings,
+                UnpackFindings(frame.payload.subspan(kProbeNoteBytes), options_.ranks));
+      return {};
+    }
+  }
+  return {};
+}
+
+void LinkProbe::TakeTrain(size_t bytes, int source, double now) {
+  Peer& from = peer(source);
+  from.received += bytes;
+  if (phase_ == Phase::kTrains && place_ < order_.size()) {
+    // What came while another's last bytes came too says little.
+    if (order_[place_] != source) return peer(order_[place_]).arrivals.clear();
+    // Likewise what is left of the warm-up.
+    if (now - phase_began_ < 0.9 * from.round_trip) return;
+  }
+  if (!from.arrivals.empty() && from.arrivals.back().seconds == now) {
+    from.arrivals.back().bytes += bytes;
+  } else {
+    from.arrivals.push_back({now, bytes});
+  }
+}
+
+void LinkProbe::TakeGrant(const ProbeNote& note, int source) {
+  Peer& to = peer(source);
+  const auto place = std::find(served_.begin(), served_.end(), source);
+  to.allowed = std::max(to.allowed, note.bytes);
+  to.warming = note.what == ProbeNote::What::kWarmUp;
+  if (note.what == ProbeNote::What::kEnd) {
+    to.allowed = to.sent;
+    if (place != served_.end()) served_.erase(place);
+  } else if (note.what == ProbeNote::What::kGrant && place == served_.end()) {
+    served_.push_back(source);
+  }
+}
+
+}  // namespace
+
+Result<LinkModel> ProbeLinks(const ProbeOptions& options, Transport* transport,
+                             std::vector<Message>* early) {
+  if (options.ranks == 1) return LinkModel(1);
+  return LinkProbe(options, transport, early).Run();
+}
+
+}  // namespace thinwire

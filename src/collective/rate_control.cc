@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collective/rate_control.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "collective/simulator.h"
+
+namespace thinwire {
+namespace {
+
+constexpr double kPingSeconds = 0.1;  // between pings to a peer at least
+constexpr size_t kWorthAPing = size_t{32} << 10;
+// A queue that short is a burst of the pacer or a late wake-up; one that long is no accident.
+constexpr double kShortQueueSeconds = 8e-3;
+constexpr double kLongQueueSeconds = 25e-3;
+constexpr double kLongQueueShare = 0.25;  // of the round trip
+constexpr double kUsedUp = 0.85;          // of what the pacer lets through
+constexpr double kAsPaced = 0.97;         // what is paced exactly comes at kPaceFactor
+constexpr double kSubstantial = 0.25;     // a sender of less is not what fills the queue
+constexpr double kMostFall = 0.5;
+constexpr double kFloor = 0.25;  // of the rate in the beginning
+constexpr int kRetry = 50;       // pings after which a rate is tried again, whatever the queue
+constexpr double kFirstStep = 1.0 / 16;
+constexpr double kMostStep = 1.0 / 4;
+constexpr int kFirstPatience = 4;
+constexpr int kMostPatience = 64;
+constexpr double kEpochSeconds = 30;
+
+// What the pacer lets through at a rate on the wire.
+double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
+
+}  // namespace
+
+// True if the rate rose, since it was used up without a queue, or has been low, for long enough.
+bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
+  calm = used_up && short_queue ? calm + 1 : 0;
+  ++steady;
+  const bool again = used_up && steady >= kRetry;
+  if ((calm < std::max(patience, kFirstPatience) && !again) || rate >= ceiling) return false;
+  calm = steady = 0;
+  step = std::clamp(2 * step, kFirstStep, kMostStep);
+  rate = std::min(rate * (1 + step), ceiling);
+  return true;
+}
+
+// True if the rate fell to what a full link delivers, in payload.
+bool RateControl::Lane::FallsTo(double delivered) {
+  calm = 0;
+  const double carried = std::max({delivered / kWireEfficiency, kMostFall * rate, floor});
+  const bool substantial = delivered > kSubstantial * rate;
+  if (rate == 0 || carried >= kAsPaced * rate || !substantial) return false;
+  rate = carried;
+  step = 0;
+  steady = 0;
+  patience = std::clamp(2 * patience, kFirstPatience, kMostPatience);
+  return true;
+}
+
+RateControl::RateControl(const LinkModel& links, int rank)
+    : peers_(static_cast<size_t>(links.ranks())) {
+  for (int to = 0; to < links.ranks(); ++to) {
+    if (to == rank) continue;
+    const Link& link = links.at(rank, to);
+    const bool given = link.origin == Link::Origin::kGiven;
+    Peer& there = peer(to);
+    there.lane.rate = given || link.rate < kMostPacedRate ? link.rate : 0;
+    if (given) there.lane.ceiling = link.rate;
+    there.lane.floor = kFloor * there.lane.rate;
+    if (link.delay > 0) there.shortest_before = link.delay + links.at(to, rank).delay;
+    uplink_.rate = std::max(uplink_.rate, there.lane.rate);
+    uplink_.ceiling = uplink_.rate;
+    uplink_.floor = kFloor * uplink_.rate;
+  }
+  for (int to = 0; to < links.ranks(); ++to) {
+    const Lane& lane = peer(to).lane;
+    if (to == rank) continue;
+    // A way that isn't paced shares the uplink with the others, which therefore isn't either.
+    if (lane.rate == 0) uplink_.rate = 0;
+    if (!std::isfinite(lane.ceiling)) uplink_.ceiling = lane.ceiling;
+  }
+}
+
+void RateControl::Sent(int to, size_t bytes) { peer(to).sent += bytes; }
+
+std::vector<int> RateControl::DuePings(TimePoint now) {
+  std::vector<int> due;
+  for (int rank = 0; rank < static_cast<int>(peers_.size()); ++rank) {
+    Peer& to = peer(rank);
+    // The interval holds a round trip at least, so that it says something about a queue.
+    const double interval = std::max(kPingSeconds, std::isfinite(to.Shortest()) ? to.Shortest() : 0);
+    const bool quiet = to.sent - to.sent_at_ping < kWorthAPing;
+    if (to.lane.rate == 0 || to.awaited || quiet) continue;
+    if (now - to.pinged < FromSeconds(interval)) continue;
+    to.awaited = true;
+    to.pinged = now;
+    to.sent_at_ping = to.sent;
+    due.push_back(rank);
+  }
+  return due;
+}
+
+double RateControl::Peer::Shortest() const { return std::min(shortest, shortest_before); }
+
+double RateControl::delay(int rank) const {
+  const double shortest = peers_[static_cast<size_t>(rank)].Shortest();
+  return std::isfinite(shortest) ? shortest / 2 : 0;
+}
+
+// Ways change: what was short long ago doesn't count for ever.
+void RateControl::NoteRoundTrip(Peer* from, double seconds, TimePoint now) {
+  if (from->since == TimePoint{}) from->since = now;
+  if (now - from->since > FromSeconds(kEpochSeconds)) {
+    from->shortest_before = std::exchange(from->shortest, std::numeric_limits<double>::infinity());
+    from->since = now;
+  }
+  from->shortest = std::min(from->shortest, seconds);
+}
+
+RateControl::Queue RateControl::QueueAt(const Peer& from, double round_trip) {
+  const double shortest = from.Shortest();
+  const double queue = round_trip - shortest;
+  if (queue < kShortQueueSeconds) return Queue::kShort;
+  const double too_long = std::max(kLongQueueSeconds, kLongQueueShare * shortest);
+  return queue > too_long ? Queue::kLong : Queue::kFair;
+}
+
+bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
+  Peer& from = peer(rank);
+  if (!from.awaited || pong.pinged != from.pinged) return false;
+  from.awaited = false;
+  const double round_trip = ToSeconds(now - pong.pinged);
+  NoteRoundTrip(&from, round_trip, now);
+  const Queue before = std::exchange(from.queue, QueueAt(from, round_trip));
+  const Reading reading = {pong.pinged, from.sent_at_ping, pong.received, pong.nanoseconds};
+  const Reading last = std::exchange(from.last, reading);
+  const double there = static_cast<double>(reading.nanoseconds - last.nanoseconds) * 1e-9;
+  const double here = ToSeconds(reading.pinged - last.pinged);
+  // After a pause the interval says nothing about the rate.
+  const bool usable = std::exchange(from.answered, true) && there > 0 && here > 0 &&
+                      here < 4 * std::max(kPingSeconds, from.Shortest()) &&
+                      reading.received >= last.received;
+  from.offered = usable ? static_cast<double>(reading.sent - last.sent) / here : 0;
+  from.delivered = usable ? static_cast<double>(reading.received - last.received) / there : 0;
+  if (!usable) return false;
+
+  bool changed = false;
+  const bool used_up = from.offered > kUsedUp * Paced(from.lane.rate);
+  if (from.queue == Queue::kLong && before == Queue::kLong) {
+    changed = from.lane.FallsTo(from.delivered);
+  }
+  if (!changed) changed = from.lane.Rises(used_up, from.queue == Queue::kShort);
+  ++answers_;
+  return JudgeUplink() || changed;
+}
+
+// Once all peers in use have answered.
+bool RateControl::JudgeUplink() {
+  size_t active = 0;
+  bool all_long = true;
+  bool all_short = true;
+  double offered = 0;
+  double delivered = 0;
+  for (const Peer& to : peers_) {
+    if (!to.active()) continue;
+    ++active;
+    all_long &= to.queue == Queue::kLong;
+    all_short &= to.queue == Queue::kShort;
+    offered += to.offered;
+    delivered += to.delivered;
+  }
+  if (uplink_.rate == 0 || answers_ < active) return false;
+  answers_ = 0;
+  const double before = uplink_.rate;
+  // With one peer in use its own lane is told, and the uplink follows it where it must.
+  const bool falls = active > 1 && all_long && uplink_.FallsTo(delivered);
+  const bool used_up = offered > kUsedUp * Paced(uplink_.rate);
+  if (!falls && !uplink_.Rises(used_up, all_short)) return false;
+  // A pair is no faster than its host, and was thought to be no slower if it was as fast before.
+  for (Peer& to : peers_) {
+    Lane& lane = to.lane;
+    if (lane.rate >= kAsPaced * before || lane.rate > uplink_.rate) {
+      lane.rate = std::min(uplink_.rate, lane.ceiling);
+    }
+  }
+  return true;
+}
+
+}  // namespace thinwire

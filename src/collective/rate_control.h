@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RateControl: learns from traffic how fast a host may inject, so that a rate that was measured too
+// low doesn't throttle for ever and one that was too high doesn't flood. Pure arithmetic on times
+// and bytes; the engine owns and asks it, and hands its rates to the Pacer. One thread.
+//
+// A peer that was sent data gets a ping now and then. Its answer tells two things: the round trip,
+// whose excess over the shortest is the queue on the way, and how many bytes had come, hence the
+// rate at which they came. The rules, for each peer and for the uplink to all of them:
+//  - The queue was long at two pings in a row: between them the link was busy, and what came is what
+//    it can carry. The rate falls to that, by half at most.
+//  - The queue was short and the rate was used up at several pings in a row: the rate rises by 1/16,
+//    the next time by 1/8, then by 1/4; after a fall it begins anew, later each time.
+//  - A round trip is long too where packets are lost and sent again. So a rate that fell is tried
+//    again after a while, whatever the queue, and none falls below a quarter of what it began with.
+// docs/design/003-pacing.md has the reasons.
+
+#ifndef THINWIRE_COLLECTIVE_RATE_CONTROL_H_
+#define THINWIRE_COLLECTIVE_RATE_CONTROL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "base/clock.h"
+#include "collective/link_model.h"
+
+namespace thinwire {
+
+// Above this rate processors are the limit rather than the wire: what was measured is not paced.
+inline constexpr double kMostPacedRate = 4e9 / 8;
+
+class RateControl {
+ public:
+  // Rates that were given bound from above what is learned: who states a rate wants no more.
+  RateControl(const LinkModel& links, int rank);
+
+  // Notes that data went to a peer.
+  void Sent(int peer, size_t bytes);
+  // The peers that should be pinged now.
+  std::vector<int> DuePings(TimePoint now);
+
+  struct Pong {
+    TimePoint pinged;
+    uint64_t received = 0;    // bytes of data that had come by then
+    int64_t nanoseconds = 0;  // when the ping came, by the peer's clock
+  };
+  // True if a rate changed.
+  bool TakePong(int peer, const Pong& pong, TimePoint now);
+
+  // Bytes a second on the wire; 0: not paced.
+  double uplink() const { return uplink_.rate; }
+  double rate(int peer) const { return peers_[static_cast<size_t>(peer)].lane.rate; }
+  // Half the shortest round trip of late; 0: not known.
+  double delay(int peer) const;
+
+ private:
+  // Something that has a rate: the way to a peer, or the uplink.
+  struct Lane {
+    double rate = 0;
+    double ceiling = std::numeric_limits<double>::infinity();
+    double floor = 0;
+    int calm = 0;  // times in a row that the queue was short and the rate used up
+    int patience = 0;
+    int steady = 0;  // times since the rate changed
+    double step = 0;
+    bool Rises(bool used_up, bool short_queue);
+    bool FallsTo(double delivered);
+  };
+  // What was known when a ping was answered.
+  struct Reading {
+    TimePoint pinged{};
+    uint64_t sent = 0;  // handed to the transport before the ping
+    uint64_t received = 0;
+    int64_t nanoseconds = 0;
+  };
+  enum class Queue : uint8_t { kShort, kFair, kLong };
+  struct Peer {
+    Lane lane;
+    uint64_t sent = 0;
+    uint64_t sent_at_ping = 0;
+    TimePoint pinged{};
+    bool awaited = false;  // a ping is under way
+    bool answered = false;
+    Reading last;
+    Queue queue = Queue::kFair;
+    double offered = 0;    // bytes a second of frames between the last two readings, sent ...
+    double delivered = 0;  // ... and received
+    // The shortest round trips of this half minute and of the one before.
+    double shortest = std::numeric_limits<double>::infinity();
+    double shortest_before = std::numeric_limits<double>::infinity();
+    TimePoint since{};
+    double Shortest() const;
+    bool active() const { return offered > 0; }
+  };
+
+  Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
+  static void NoteRoundTrip(Peer* from, double seconds, TimePoint now);
+  static Queue QueueAt(const Peer& from, double round_trip);
+  bool JudgeUplink();
+
+  Lane uplink_;
+  std::vector<Peer> peers_;
+  size_t answers_ = 0;  // of active peers, since the uplink was judged
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_COLLECTIVE_RATE_CONTROL_H_
