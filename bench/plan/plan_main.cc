@@ -176,6 +176,7 @@ struct Subcommand {
 };
 constexpr Subcommand kSubcommands[] = {
     {"cost", plan::CostMain},
+    {"place", plan::PlaceMain},
 };
 
 int Main(int argc, char** argv) {
@@ -185,7 +186,9 @@ int Main(int argc, char** argv) {
   Texts texts;
   CLI::App app("Prints plans of Thinwire's operations and how long they will take.",
                "thinwire-plan");
-  app.footer("thinwire-plan cost --help: bytes and seconds of keeping replicas equal");
+  app.footer(
+      "thinwire-plan cost --help: bytes and seconds of keeping replicas equal\n"
+      "thinwire-plan place --help: which host should take which rank");
   AddFlags(&app, &texts);
   try {
     app.parse(argc, argv);
