@@ -43,16 +43,22 @@ std::string LinksAmong(const std::vector<int>& members, const std::string& path)
   const auto number = [&](int rank) {
     return std::find(members.begin(), members.end(), rank) - members.begin();
   };
-  const auto none = static_cast<ptrdiff_t>(members.size());
+  // Lines are `from to ...` and `nic rank ...`; others are comments.
+  const auto renumbered = [&](std::string* word) {
+    if (*word == "nic") return true;
+    if (word->find_first_not_of("0123456789") != std::string::npos) return false;
+    const auto at = number(std::stoi(*word));
+    *word = std::to_string(at);
+    return at < static_cast<ptrdiff_t>(members.size());
+  };
   std::string lines = "lines=";
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
-    int from = 0;
-    int to = 0;
-    if (!(words >> from >> to)) continue;  // a comment
-    if (number(from) == none || number(to) == none) continue;
-    const std::string link{std::istreambuf_iterator<char>(words), {}};
-    lines += std::to_string(number(from)) + ' ' + std::to_string(number(to)) + link + '\n';
+    std::string first;
+    std::string second;
+    if (!(words >> first >> second) || !renumbered(&first) || !renumbered(&second)) continue;
+    const std::string rest{std::istreambuf_iterator<char>(words), {}};
+    lines += first + ' ' + second + rest + '\n';
   }
   return lines;
 }

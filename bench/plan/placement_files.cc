@@ -22,6 +22,7 @@ Hosts HostsOfSites(const SiteMatrix& sites, int count) {
   for (int host = 0; host < count; ++host) {
     const int site = sites.SiteOf(host, count);
     hosts.names.push_back(fmt::format("{}-{}", sites.name(site), named[Index(site)]++));
+    hosts.links.set_nic(host, sites.nic_rate());
   }
   return hosts;
 }
@@ -76,6 +77,8 @@ std::string HostFile(const Hosts& hosts, const TrainingJob& job, const Placement
 std::string LinkFile(const Hosts& hosts, const Placement& placement) {
   std::string text = "# from to  rate  delay  loss\n";
   for (size_t from = 0; from < placement.size(); ++from) {
+    const double nic = hosts.links.nic(placement[from]);
+    if (nic > 0) text += fmt::format("nic {} {:.0f}bit\n", from, 8 * nic);
     for (size_t to = 0; to < placement.size(); ++to) {
       if (from == to) continue;
       const Link& link = hosts.links.at(placement[from], placement[to]);
