@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // thinwire-plan: what the library would do and how long the simulator says it takes, without doing
-// it: a table of the algorithms that can, or one of them, or a rank's plan step by step.
+// it: a table of the algorithms that can, or one of them, or a rank's plan step by step. Questions
+// that no plan answers have subcommands of their own.
 
 #include <fmt/format.h>
 
@@ -11,10 +12,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
 #include "collective/planner.h"
+#include "subcommands.h"
 
 namespace thinwire {
 namespace {
@@ -170,10 +173,25 @@ Status Run(const Texts& texts) {
   return {};
 }
 
+struct Subcommand {
+  std::string_view name;
+  int (*main)(int argc, char** argv);
+};
+constexpr Subcommand kSubcommands[] = {
+    {"cost", plan::CostMain},
+    {"place", plan::PlaceMain},
+};
+
 int Main(int argc, char** argv) {
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (argc > 1 && subcommand.name == argv[1]) return subcommand.main(argc - 1, argv + 1);
+  }
   Texts texts;
   CLI::App app("Prints plans of Thinwire's operations and how long they will take.",
                "thinwire-plan");
+  app.footer(
+      "thinwire-plan cost --help: bytes and seconds of keeping replicas equal\n"
+      "thinwire-plan place --help: which host should take which rank");
   AddFlags(&app, &texts);
   try {
     app.parse(argc, argv);

@@ -41,8 +41,21 @@ Result<int> ParseRank(std::string_view text, int ranks) {
   return rank;
 }
 
+// `nic rank rate`
+Status ApplyNic(const std::vector<std::string_view>& fields, LinkModel* model) {
+  if (fields.size() != 3)
+    return InvalidArgument("write 'nic rank rate', not {} fields", fields.size());
+  TW_ASSIGN(const int named, ParseRank(fields[1], model->ranks()));
+  TW_ASSIGN(const double rate, ParseRate(fields[2]));
+  for (int rank = 0; rank < model->ranks(); ++rank) {
+    if (named == kEveryRank || named == rank) model->set_nic(rank, rate);
+  }
+  return {};
+}
+
 // One line of a link file, `from to rate delay [loss]`, into every pair it names.
 Status ApplyLine(const std::vector<std::string_view>& fields, LinkModel* model) {
+  if (fields[0] == "nic") return ApplyNic(fields, model);
   if (fields.size() < 4 || fields.size() > 5) {
     return InvalidArgument("write 'from to rate delay [loss]', not {} fields", fields.size());
   }
@@ -147,6 +160,7 @@ bool LinkModel::known() const {
 }
 
 double LinkModel::uplink(int rank) const {
+  if (nic(rank) > 0) return nic(rank);
   double rate = 0;
   for (int to = 0; to < ranks_; ++to) {
     if (to != rank) rate = std::max(rate, at(rank, to).rate);
@@ -176,6 +190,7 @@ double LinkModel::max_bandwidth_delay() const {
 }
 
 double LinkModel::downlink(int rank) const {
+  if (nic(rank) > 0) return nic(rank);
   double rate = 0;
   for (int from = 0; from < ranks_; ++from) {
     if (from != rank) rate = std::max(rate, at(from, rank).rate);

@@ -36,7 +36,9 @@ class LinkModel {
   // Nothing known.
   explicit LinkModel(int ranks) : LinkModel(ranks, Link{}) {}
   LinkModel(int ranks, Link every)
-      : ranks_(ranks), links_(static_cast<size_t>(ranks) * static_cast<size_t>(ranks), every) {}
+      : ranks_(ranks),
+        links_(static_cast<size_t>(ranks) * static_cast<size_t>(ranks), every),
+        nics_(static_cast<size_t>(ranks)) {}
 
   // An empty text gives a model that knows nothing.
   static Result<LinkModel> Parse(const std::string& text, int ranks);
@@ -48,9 +50,12 @@ class LinkModel {
   Link& at(int from, int to) { return links_[Index(from, to)]; }
 
   bool known() const;  // some pair has a rate or a delay
-  // What a host can send or receive over all its peers together: the best of its pairs; 0: unknown.
+  // What a host can send or receive over all its peers together: what its NIC is said to carry,
+  // else the best of its pairs; 0: unknown.
   double uplink(int rank) const;
   double downlink(int rank) const;
+  double nic(int rank) const { return nics_[static_cast<size_t>(rank)]; }  // as said; 0: not
+  void set_nic(int rank, double rate) { nics_[static_cast<size_t>(rank)] = rate; }
   double min_delay() const;
   double max_bandwidth_delay() const;  // largest rate x round trip of a pair, in bytes
 
@@ -61,6 +66,7 @@ class LinkModel {
   }
   int ranks_;
   std::vector<Link> links_;
+  std::vector<double> nics_;  // bytes a second
 };
 
 }  // namespace thinwire

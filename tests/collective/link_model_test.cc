@@ -89,6 +89,17 @@ TEST(LinkModelTest, PairsWithoutALineAreNamed) {
   EXPECT_THAT(ErrorOf("lines=0 * 1gbit 1ms\n1 0 1gbit 1ms\n2 * 1gbit 1ms"), HasSubstr("1 2"));
 }
 
+TEST(LinkModelTest, NicsCarryWhatTheyAreSaidToAndNotTheBestOfTheirPairs) {
+  const LinkModel model = Parsed("lines=* * 100mbit 1ms\nnic 1 800mbit\n", 3);
+  EXPECT_DOUBLE_EQ(model.uplink(0), 12.5e6);
+  EXPECT_DOUBLE_EQ(model.uplink(1), 100e6);
+  EXPECT_DOUBLE_EQ(model.downlink(1), 100e6);
+  EXPECT_DOUBLE_EQ(Parsed("lines=* * 1mbit 0\nnic * 8mbit\n", 2).uplink(1), 1e6);
+  EXPECT_THAT(ErrorOf("lines=* * 1mbit 0\nnic 5 8mbit\n"),
+              AllOf(HasSubstr("line 2"), HasSubstr("5")));
+  EXPECT_THAT(ErrorOf("lines=* * 1mbit 0\nnic 1\n"), HasSubstr("nic rank rate"));
+}
+
 TEST(LinkModelTest, FilesAreReadAndTravelAsLines) {
   const std::string path = testing::TempDir() + "/links.txt";
   std::ofstream(path) << "* * 1gbit 10ms\n";
