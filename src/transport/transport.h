@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/socket.h"
 #include "base/status.h"
 
 namespace thinwire {
@@ -108,9 +109,16 @@ class Transport {
 
 struct TransportOptions {
   std::string interface;  // name of the network interface to use; empty: any
+
+  // What follows is for transports that have their sockets in hand.
+  std::string host{};          // an address of this host to name before its interfaces' own
+  PortRange ports{};           // to listen on
+  std::string congestion{};    // TCP congestion control; empty: bbr where there is one
+  int flows = 0;               // connections to each peer; 0: as many as the path asks for
+  double silence_seconds = 0;  // how long a peer may acknowledge nothing; 0: as the system has it
 };
 
-// Transports built in, the one to prefer first: "ucx" where the build found UCX, "loopback".
+// Transports built in: "ucx" where the build found UCX, "tcp", "loopback".
 std::vector<std::string_view> TransportNames();
 // Makes the named transport; kInvalidArgument lists the known names.
 Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,

@@ -27,6 +27,9 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable state("THINWIRE_STATE_BYTES", "8G");
   const Variable folder("THINWIRE_STATE_FOLDER", "/scratch");
   const Variable threads("THINWIRE_THREADS", "4");
+  const Variable ports("THINWIRE_PORT_RANGE", "40000-40100");
+  const Variable congestion("THINWIRE_CONGESTION", "cubic");
+  const Variable flows("THINWIRE_FLOWS", "64");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().policy, "q8");
@@ -37,6 +40,10 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().state_bytes, size_t{8} << 30);
   EXPECT_EQ(env.value().state_folder, "/scratch");
   EXPECT_EQ(env.value().threads, 4);
+  EXPECT_EQ(env.value().port_range.first, 40000);
+  EXPECT_EQ(env.value().port_range.last, 40100);
+  EXPECT_EQ(env.value().congestion, "cubic");
+  EXPECT_EQ(env.value().flows, 64);
 }
 
 TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
@@ -50,6 +57,10 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_MEASURE_ERROR", "yes"},
                                     {"THINWIRE_PORT", "70000"},
                                     {"THINWIRE_STATE_BYTES", "much"},
+                                    {"THINWIRE_PORT_RANGE", "40100-40000"},
+                                    {"THINWIRE_PORT_RANGE", "0-70000"},
+                                    {"THINWIRE_PORT_RANGE", "40000-"},
+                                    {"THINWIRE_FLOWS", "65"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);
