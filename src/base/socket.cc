@@ -242,8 +242,8 @@ Result<Fd> StartConnect(const IpAddress& address, uint16_t port, const IpAddress
     }
   }
   SocketAddress target = ToSocketAddress(address, port);
-  const bool begun = connect(fd.get(), target.get(), target.bytes) == 0 || errno == EINPROGRESS ||
-                     errno == EINTR;
+  const bool begun =
+      connect(fd.get(), target.get(), target.bytes) == 0 || errno == EINPROGRESS || errno == EINTR;
   if (!begun) return SystemErrno("connect to " + AddressText(address, port));
   return fd;
 }

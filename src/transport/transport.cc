@@ -2,6 +2,7 @@
 #include "transport/transport.h"
 
 #include "transport/loopback/loopback_transport.h"
+#include "transport/tcp/tcp_transport.h"
 #if THINWIRE_HAVE_UCX
 #include "transport/ucx/ucx_transport.h"
 #endif
@@ -18,6 +19,7 @@ constexpr Entry kTransports[] = {
 #if THINWIRE_HAVE_UCX
     {"ucx", MakeUcxTransport},
 #endif
+    {"tcp", MakeTcpTransport},
     {"loopback",
      [](const TransportOptions&) -> Result<std::unique_ptr<Transport>> {
        return MakeLoopbackTransport();
