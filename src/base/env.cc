@@ -55,12 +55,24 @@ Result<int> ParsePort(std::string_view text) {
   return port;
 }
 
-Result<int> ParseThreads(std::string_view text) {
-  int threads = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+Result<int> ParseCount(std::string_view text, int least, int most, std::string_view things) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (whole && threads >= 1 && threads <= 1024) return threads;
-  return InvalidArgument("'{}' is not a number of threads: write 1 to 1024", text);
+  if (whole && count >= least && count <= most) return count;
+  return InvalidArgument("'{}' is not a number of {}: write {} to {}", text, things, least, most);
+}
+Result<int> ParseThreads(std::string_view text) { return ParseCount(text, 1, 1024, "threads"); }
+Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, 64, "flows"); }
+
+Result<PortRange> ParsePortRange(std::string_view text) {
+  const size_t dash = text.find('-');
+  const Result<int> first = ParsePort(text.substr(0, dash));
+  const Result<int> last = dash == text.npos ? first : ParsePort(text.substr(dash + 1));
+  if (first.ok() && last.ok() && 0 < first.value() && first.value() <= last.value()) {
+    return PortRange{static_cast<uint16_t>(first.value()), static_cast<uint16_t>(last.value())};
+  }
+  return InvalidArgument("'{}' is not a range of ports: write two of them, as 40000-40100", text);
 }
 
 Result<size_t> ParsePiece(std::string_view text) {
@@ -90,6 +102,7 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_MODULES", &env.modules);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
+  ReadText("THINWIRE_CONGESTION", &env.congestion);
   TW_TRY(ReadParsed("THINWIRE_TIMEOUT", ParseSeconds, &env.timeout_seconds));
   TW_TRY(ReadParsed("THINWIRE_CONNECT_TIMEOUT", ParseSeconds, &env.connect_timeout_seconds));
   TW_TRY(ReadParsed("THINWIRE_SILENCE", ParseSeconds, &env.silence_seconds));
@@ -99,6 +112,8 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_ENCRYPT", ParseSwitch, &env.encrypt));
   TW_TRY(ReadParsed("THINWIRE_MPI_PIECE", ParsePiece, &env.mpi_piece_bytes));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
+  TW_TRY(ReadParsed("THINWIRE_PORT_RANGE", ParsePortRange, &env.port_range));
+  TW_TRY(ReadParsed("THINWIRE_FLOWS", ParseFlows, &env.flows));
   TW_TRY(ReadParsed("THINWIRE_STATE_BYTES", ParseBytes, &env.state_bytes));
   ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);
   TW_TRY(ReadParsed("THINWIRE_THREADS", ParseThreads, &env.threads));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/socket.h"
 #include "base/status.h"
 
 namespace thinwire {
@@ -112,9 +113,22 @@ struct Env {
   // where torchrun's own store sits on it; 0 for unique ids: any free one.
   int port = 0;
 
-  // THINWIRE_HOST: address rank 0 advertises in a unique id, for hosts behind NAT. Default empty:
-  // every address of the interfaces in use.
+  // THINWIRE_HOST: address rank 0 advertises in a unique id, for hosts behind NAT; the tcp transport
+  // of each rank names it before its own addresses. Default empty: every address of the interfaces
+  // in use.
   std::string host;
+
+  // THINWIRE_PORT_RANGE: ports to listen on, such as 40000-40100, for firewalls: the tcp
+  // transport's, and the rendezvous' of unique ids. Default empty: any free one.
+  PortRange port_range;
+
+  // THINWIRE_CONGESTION: TCP congestion control of the tcp transport, such as bbr or cubic. Default
+  // empty: bbr where the system has and allows it, else the system's.
+  std::string congestion;
+
+  // THINWIRE_FLOWS: connections of the tcp transport to each peer, 1 to 64. Default 0: one, and
+  // more where losses hold it back.
+  int flows = 0;
 
   // The variables above, or an error naming the one that makes no sense.
   static Result<Env> Read();

@@ -12,7 +12,7 @@
 #include "base/hmac.h"
 #include "base/mpi.h"
 #include "bootstrap/rendezvous.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 namespace thinwire {
 namespace {
@@ -68,7 +68,7 @@ Result<Launch> LaunchFromVariables(const Env& env) {
   if (host == nullptr) {
     return InvalidUsage("MASTER_ADDR is not set: it names the machine of rank 0");
   }
-  Result<std::vector<Address>> addresses = ResolveHost(host);
+  Result<std::vector<IpAddress>> addresses = ResolveHost(host, kUniqueIdAddresses);
   if (!addresses.ok()) return addresses.status().WithContext("MASTER_ADDR");
   const UniqueId id = PackUniqueId(
       {.secret = JobSecret(env, port), .port = port, .addresses = std::move(addresses).value()});

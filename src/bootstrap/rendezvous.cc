@@ -9,7 +9,7 @@
 
 #include "base/checked.h"
 #include "bootstrap/protocol.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 namespace thinwire {
 namespace {
@@ -60,7 +60,7 @@ struct JoinRequest {
 
 // A connection on which both ends have proven the secret. kInvalidArgument: the root refuses ours;
 // other errors: the root was not met there.
-Result<Fd> Handshake(const Address& address, uint16_t port, const JoinRequest& request) {
+Result<Fd> Handshake(const IpAddress& address, uint16_t port, const JoinRequest& request) {
   const TimePoint deadline = std::min(request.deadline, Now() + kHandshakePatience);
   TW_ASSIGN(Fd fd, Connect(address, port, deadline));
   const std::string where = AddressText(address, port);
@@ -96,7 +96,7 @@ Result<Fd> FindRoot(const UniqueIdFields& id, const JoinRequest& request) {
   for (;;) {
     Status refused;
     std::vector<std::string> reasons;
-    for (const Address& address : id.addresses) {
+    for (const IpAddress& address : id.addresses) {
       Result<Fd> fd = Handshake(address, id.port, request);
       if (fd.ok()) return fd;
       reasons.push_back(fd.status().message());

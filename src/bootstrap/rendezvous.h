@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/socket.h"
 #include "base/status.h"
 #include "bootstrap/unique_id.h"
 
@@ -24,7 +25,8 @@ class RendezvousServer {
   struct Options {
     std::string interface;  // listen here only; empty: everywhere
     std::string host;       // advertise this address instead of the interfaces' own
-    int port = 0;           // 0: any free one
+    int port = 0;           // 0: a free one of `ports`
+    PortRange ports{};
   };
   // Starts to listen; the server then runs by itself until it is done (detached lifetime, as
   // ncclGetUniqueId wants). Returns the id to hand to every rank.

@@ -16,7 +16,7 @@
 #include "bootstrap/protocol.h"
 #include "bootstrap/rendezvous.h"
 #include "bootstrap/root.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 namespace thinwire {
 namespace {
@@ -112,10 +112,10 @@ RootThreads& Roots() {
   return roots;
 }
 
-Result<Fd> ListenAsAsked(const std::string& interface, uint16_t port) {
-  if (interface.empty()) return Listen(nullptr, port);
-  TW_ASSIGN(const std::vector<Address> own, LocalAddresses(interface));
-  return Listen(&own.front(), port);
+Result<Fd> ListenAsAsked(const std::string& interface, PortRange ports) {
+  if (interface.empty()) return Listen(nullptr, ports);
+  TW_ASSIGN(const std::vector<IpAddress> own, LocalAddresses(interface, kUniqueIdAddresses));
+  return Listen(&own.front(), ports);
 }
 
 Status StartRoot(Fd listener, const Secret& secret) {
@@ -139,9 +139,11 @@ Result<UniqueId> RendezvousServer::Start(const Options& options) {
   UniqueIdFields fields;
   TW_TRY(FillRandom(fields.secret));
   Roots().Free(port, fields.secret);
-  TW_ASSIGN(fields.addresses,
-            options.host.empty() ? LocalAddresses(options.interface) : ResolveHost(options.host));
-  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, port));
+  TW_ASSIGN(fields.addresses, options.host.empty()
+                                  ? LocalAddresses(options.interface, kUniqueIdAddresses)
+                                  : ResolveHost(options.host, kUniqueIdAddresses));
+  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface,
+                                       port == 0 ? options.ports : PortRange{port, port}));
   TW_ASSIGN(fields.port, LocalPort(listener.get()));
   TW_TRY(StartRoot(std::move(listener), fields.secret));
   return PackUniqueId(fields);
@@ -150,7 +152,7 @@ Result<UniqueId> RendezvousServer::Start(const Options& options) {
 Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
   Roots().Free(fields.port, fields.secret);
-  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, fields.port));
+  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, {fields.port, fields.port}));
   return StartRoot(std::move(listener), fields.secret);
 }
 

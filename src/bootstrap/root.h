@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "bootstrap/protocol.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 namespace thinwire {
 

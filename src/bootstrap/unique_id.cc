@@ -39,7 +39,7 @@ UniqueId PackUniqueId(const UniqueIdFields& fields) {
   StoreLittle(fields.port, bytes + kPortOffset);
   std::copy(fields.secret.begin(), fields.secret.end(), bytes + kSecretOffset);
   for (size_t i = 0; i < fields.addresses.size(); ++i) {
-    const UniqueIdFields::Address& address = fields.addresses[i];
+    const IpAddress& address = fields.addresses[i];
     std::byte* entry = bytes + kAddressesOffset + i * kAddressBytes;
     entry[0] = address.ipv6 ? std::byte{6} : std::byte{4};
     std::copy(address.bytes.begin(), address.bytes.end(), entry + kAddressValueOffset);
@@ -78,7 +78,7 @@ Result<UniqueIdFields> ParseUniqueId(const UniqueId& id) {
     if (entry[0] != std::byte{4} && entry[0] != std::byte{6}) {
       return InvalidArgument("unique id: address {} is neither IPv4 nor IPv6", i);
     }
-    UniqueIdFields::Address& address = fields.addresses.emplace_back();
+    IpAddress& address = fields.addresses.emplace_back();
     address.ipv6 = entry[0] == std::byte{6};
     std::copy_n(entry + kAddressValueOffset, address.bytes.size(), address.bytes.begin());
   }

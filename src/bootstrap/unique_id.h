@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/socket.h"
 #include "base/status.h"
 
 namespace thinwire {
@@ -26,13 +27,9 @@ struct UniqueId {
 
 // What the bytes say (layout in docs/wire-format.md, "Unique id").
 struct UniqueIdFields {
-  struct Address {
-    bool ipv6 = false;
-    std::array<std::byte, 16> bytes{};  // network order; IPv4 in the first four
-  };
   std::array<std::byte, 32> secret{};
   uint16_t port = 0;
-  std::vector<Address> addresses;  // to be tried in order; at most four
+  std::vector<IpAddress> addresses;  // to be tried in order; at most four
 };
 
 inline constexpr size_t kUniqueIdAddresses = 4;

@@ -70,6 +70,11 @@ Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
   options.interface = env.interface;
   options.modules = env.modules;
   options.mpi_piece_bytes = env.mpi_piece_bytes;
+  options.host = env.host;
+  options.ports = env.port_range;
+  options.congestion = env.congestion;
+  options.flows = env.flows;
+  options.silence_seconds = env.silence_seconds;
   TW_ASSIGN(auto transport, MakeTransport(name, options));
   if (env.shape.empty()) return transport;
   TW_ASSIGN(const LinkModel shape, LinkModel::Parse(env.shape, ranks));
@@ -95,7 +100,10 @@ bool NeedsRecv(const Call& call, int rank) {
 }  // namespace
 
 Result<UniqueId> Communicator::NewId(const Env& env) {
-  return RendezvousServer::Start({.interface = env.interface, .host = env.host, .port = env.port});
+  return RendezvousServer::Start({.interface = env.interface,
+                                  .host = env.host,
+                                  .port = env.port,
+                                  .ports = env.port_range});
 }
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,

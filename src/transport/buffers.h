@@ -17,8 +17,10 @@ namespace thinwire {
 
 class OwnedBuffer final : public Message::Buffer {
  public:
-  explicit OwnedBuffer(std::span<const std::byte> source)
-      : size_(source.size()), data_(std::make_unique_for_overwrite<std::byte[]>(source.size())) {
+  // `size` bytes of any content.
+  explicit OwnedBuffer(size_t size)
+      : size_(size), data_(std::make_unique_for_overwrite<std::byte[]>(size)) {}
+  explicit OwnedBuffer(std::span<const std::byte> source) : OwnedBuffer(source.size()) {
     if (!source.empty()) std::memcpy(data_.get(), source.data(), source.size());
   }
   std::span<std::byte> bytes() override { return {data_.get(), size_}; }

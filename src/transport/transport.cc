@@ -3,6 +3,7 @@
 
 #include "transport/loopback/loopback_transport.h"
 #include "transport/mpi/mpi_transport.h"
+#include "transport/tcp/tcp_transport.h"
 #if THINWIRE_HAVE_UCX
 #include "transport/ucx/ucx_transport.h"
 #endif
@@ -19,6 +20,7 @@ constexpr Entry kTransports[] = {
 #if THINWIRE_HAVE_UCX
     {"ucx", MakeUcxTransport},
 #endif
+    {"tcp", MakeTcpTransport},
     {"loopback",
      [](const TransportOptions&) -> Result<std::unique_ptr<Transport>> {
        return MakeLoopbackTransport();

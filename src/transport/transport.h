@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/socket.h"
 #include "base/status.h"
 
 namespace thinwire {
@@ -97,6 +98,13 @@ class Transport {
     return {};
   }
 
+  // How fast a peer may be sent to, in bytes a second; 0: not known. A hint: what a transport does
+  // with it may spread bursts, and never holds a peer below it.
+  virtual void SetRate(int peer, double bytes_per_second) {
+    (void)peer;
+    (void)bytes_per_second;
+  }
+
   // Sleeps until something may have happened, Wake was called, or the deadline passed.
   virtual void Wait(TimePoint deadline) = 0;
   virtual void Wake() = 0;
@@ -110,9 +118,16 @@ struct TransportOptions {
   std::string interface;                      // name of the network interface to use; empty: any
   std::string modules;                        // Env::modules
   size_t mpi_piece_bytes = size_t{12} << 10;  // Env::mpi_piece_bytes
+
+  // What follows is for transports that have their sockets in hand.
+  std::string host{};          // an address of this host to name before its interfaces' own
+  PortRange ports{};           // to listen on
+  std::string congestion{};    // TCP congestion control; empty: bbr where there is one
+  int flows = 0;               // connections to each peer; 0: as many as the path asks for
+  double silence_seconds = 0;  // how long a peer may acknowledge nothing; 0: as the system has it
 };
 
-// Transports built in, the one to prefer first: "ucx" where the build found UCX, "loopback".
+// Transports built in: "ucx" where the build found UCX, "tcp", "loopback".
 std::vector<std::string_view> TransportNames();
 // Makes the named transport: one of these, or "mpi" where its module loads. kInvalidArgument lists
 // the known names.

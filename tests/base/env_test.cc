@@ -30,6 +30,9 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable threads("THINWIRE_THREADS", "4");
   const Variable early("THINWIRE_EARLY", "64M");
   const Variable piece("THINWIRE_MPI_PIECE", "32K");
+  const Variable ports("THINWIRE_PORT_RANGE", "40000-40100");
+  const Variable congestion("THINWIRE_CONGESTION", "cubic");
+  const Variable flows("THINWIRE_FLOWS", "64");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().mpi_piece_bytes, size_t{32} << 10);
@@ -43,6 +46,10 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().state_folder, "/scratch");
   EXPECT_EQ(env.value().threads, 4);
   EXPECT_EQ(env.value().early_bytes, size_t{64} << 20);
+  EXPECT_EQ(env.value().port_range.first, 40000);
+  EXPECT_EQ(env.value().port_range.last, 40100);
+  EXPECT_EQ(env.value().congestion, "cubic");
+  EXPECT_EQ(env.value().flows, 64);
 }
 
 TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
@@ -60,6 +67,10 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_EARLY", "some"},
                                     {"THINWIRE_MPI_PIECE", "65K"},
                                     {"THINWIRE_MPI_PIECE", "100"},
+                                    {"THINWIRE_PORT_RANGE", "40100-40000"},
+                                    {"THINWIRE_PORT_RANGE", "0-70000"},
+                                    {"THINWIRE_PORT_RANGE", "40000-"},
+                                    {"THINWIRE_FLOWS", "65"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);

@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 namespace thinwire {
 

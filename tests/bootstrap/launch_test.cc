@@ -11,7 +11,7 @@
 #include <memory>
 #include <thread>
 
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 #include "free_port.h"
 
 namespace thinwire {

@@ -7,7 +7,7 @@
 
 #include "bootstrap/protocol.h"
 #include "bootstrap/rendezvous.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 #include "rank_threads.h"
 
 namespace thinwire {

@@ -8,7 +8,7 @@
 
 #include "bootstrap/protocol.h"
 #include "bootstrap/rendezvous.h"
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 #include "rank_threads.h"
 
 namespace thinwire {
@@ -118,7 +118,7 @@ TEST(RendezvousSecretTest, RootThatDoesNotKnowTheSecretIsNotTrusted) {
   ASSERT_TRUE(listener.ok());
   UniqueIdFields fields;
   fields.port = LocalPort(listener->get()).value();
-  fields.addresses = ResolveHost("127.0.0.1").value();
+  fields.addresses = ResolveHost("127.0.0.1", 1).value();
   std::thread impostor([&] {
     for (;;) {  // accepts everybody, with a proof made up; ends when nobody tries any more
       Fd fd;

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 #include "rank_threads.h"
 
 namespace thinwire {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 #include "bootstrap/unique_id.h"
 #include "support/c_member.h"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The few socket operations that the rendezvous needs: non-blocking TCP over IPv4 and IPv6 with
-// deadlines. Layer `bootstrap`; no state of its own.
+// The few socket operations that the rendezvous and the tcp transport share: non-blocking TCP over
+// IPv4 and IPv6 with deadlines. No state of its own.
 
-#ifndef THINWIRE_BOOTSTRAP_SOCKET_H_
-#define THINWIRE_BOOTSTRAP_SOCKET_H_
+#ifndef THINWIRE_BASE_SOCKET_H_
+#define THINWIRE_BASE_SOCKET_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,11 +16,20 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "bootstrap/unique_id.h"
 
 namespace thinwire {
 
-using Address = UniqueIdFields::Address;
+struct IpAddress {
+  bool ipv6 = false;
+  std::array<std::byte, 16> bytes{};  // network order; IPv4 in the first four
+  bool operator==(const IpAddress&) const = default;
+};
+
+// Ports to listen on: the first free one. {0, 0}: any.
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 0;
+};
 
 // Owns a file descriptor.
 class Fd {
@@ -41,23 +52,28 @@ class Fd {
 };
 
 // "10.0.0.1:4000", "[fe80::1]:4000".
-std::string AddressText(const Address& address, uint16_t port);
+std::string AddressText(const IpAddress& address, uint16_t port);
 // The same for the other end of a connected socket.
 std::string PeerText(int fd);
 
-// Up to kUniqueIdAddresses addresses of a host name or literal.
-Result<std::vector<Address>> ResolveHost(const std::string& host);
+// Up to `limit` addresses of a host name or literal.
+Result<std::vector<IpAddress>> ResolveHost(const std::string& host, size_t limit);
 // Where this machine can be reached: its interfaces' addresses, those of container bridges later,
-// 127.0.0.1 last. With a name, the addresses of that interface only.
-Result<std::vector<Address>> LocalAddresses(const std::string& interface);
+// 127.0.0.1 last; at most `limit`. With a name, the addresses of that interface only.
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interface, size_t limit);
 
 // Listens on `address`, or everywhere (IPv6 and IPv4) if it is null; port 0 takes any free one.
-Result<Fd> Listen(const Address* address, uint16_t port);
+Result<Fd> Listen(const IpAddress* address, uint16_t port);
+Result<Fd> Listen(const IpAddress* address, PortRange ports);
 Result<uint16_t> LocalPort(int fd);
 // An accepted connection, non-blocking and tuned; a closed Fd when none waits (errno says why).
 Fd Accept(int listener);
 
-Result<Fd> Connect(const Address& address, uint16_t port, TimePoint deadline);
+// Begins to connect, from `source` if it is not null: the socket becomes writable when it is known
+// how that ended, and ConnectOutcome tells.
+Result<Fd> StartConnect(const IpAddress& address, uint16_t port, const IpAddress* source);
+Status ConnectOutcome(int fd);
+Result<Fd> Connect(const IpAddress& address, uint16_t port, TimePoint deadline);
 // The whole span, or an error: kTimeout at the deadline, kRemote when the other end closed.
 Status ReadAll(int fd, std::span<std::byte> target, TimePoint deadline);
 Status WriteAll(int fd, std::span<const std::byte> source, TimePoint deadline);
@@ -67,4 +83,4 @@ int PollTimeout(TimePoint deadline);
 
 }  // namespace thinwire
 
-#endif  // THINWIRE_BOOTSTRAP_SOCKET_H_
+#endif  // THINWIRE_BASE_SOCKET_H_

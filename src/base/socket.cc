@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bootstrap/socket.h"
+#include "base/socket.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -30,7 +30,7 @@ struct SocketAddress {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-SocketAddress ToSocketAddress(const Address& address, uint16_t port) {
+SocketAddress ToSocketAddress(const IpAddress& address, uint16_t port) {
   SocketAddress result;
   if (address.ipv6) {
     sockaddr_in6 in6{};
@@ -50,7 +50,7 @@ SocketAddress ToSocketAddress(const Address& address, uint16_t port) {
 
 // False for families other than IPv4 and IPv6, and for link-local IPv6, which means something only
 // together with an interface of the machine that connects.
-bool FromSocketAddress(const sockaddr* source, Address* address) {
+bool FromSocketAddress(const sockaddr* source, IpAddress* address) {
   if (source == nullptr) return false;
   *address = {};
   if (source->sa_family == AF_INET) {
@@ -100,7 +100,7 @@ bool IsContainerBridge(std::string_view name) {
 }
 
 // Lower is better: how likely is it that another machine reaches this one there?
-int AddressCost(const ifaddrs& entry, const Address& address) {
+int AddressCost(const ifaddrs& entry, const IpAddress& address) {
   return (IsContainerBridge(entry.ifa_name) ? 2 : 0) + (address.ipv6 ? 1 : 0);
 }
 
@@ -110,9 +110,9 @@ Result<Fd> NewSocket(int family) {
   return fd;
 }
 
-Address Loopback() { return {.ipv6 = false, .bytes = {std::byte{127}, {}, {}, std::byte{1}}}; }
+IpAddress Loopback() { return {.ipv6 = false, .bytes = {std::byte{127}, {}, {}, std::byte{1}}}; }
 
-Result<Fd> ListenOn(const Address& address, uint16_t port) {
+Result<Fd> ListenOn(const IpAddress& address, uint16_t port) {
   TW_ASSIGN(Fd fd, NewSocket(address.ipv6 ? AF_INET6 : AF_INET));
   Set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.ipv6) Set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
@@ -129,7 +129,7 @@ void Fd::Close() {
   if (open()) close(std::exchange(fd_, -1));
 }
 
-std::string AddressText(const Address& address, uint16_t port) {
+std::string AddressText(const IpAddress& address, uint16_t port) {
   char text[INET6_ADDRSTRLEN] = "?";
   inet_ntop(address.ipv6 ? AF_INET6 : AF_INET, address.bytes.data(), text, sizeof(text));
   return address.ipv6 ? fmt::format("[{}]:{}", text, port) : fmt::format("{}:{}", text, port);
@@ -150,7 +150,7 @@ std::string PeerText(int fd) {
   return fmt::format("{}:{}", name, port);
 }
 
-Result<std::vector<Address>> ResolveHost(const std::string& host) {
+Result<std::vector<IpAddress>> ResolveHost(const std::string& host, size_t limit) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -158,10 +158,10 @@ Result<std::vector<Address>> ResolveHost(const std::string& host) {
     return SystemError("cannot resolve host '{}': {}", host, gai_strerror(error));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, freeaddrinfo);
-  std::vector<Address> addresses;
+  std::vector<IpAddress> addresses;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    Address address;
-    if (addresses.size() < kUniqueIdAddresses && FromSocketAddress(entry->ai_addr, &address)) {
+    IpAddress address;
+    if (addresses.size() < limit && FromSocketAddress(entry->ai_addr, &address)) {
       addresses.push_back(address);
     }
   }
@@ -169,13 +169,13 @@ Result<std::vector<Address>> ResolveHost(const std::string& host) {
   return addresses;
 }
 
-Result<std::vector<Address>> LocalAddresses(const std::string& interface) {
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interface, size_t limit) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return SystemErrno("getifaddrs");
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
-  std::vector<std::pair<int, Address>> found;
+  std::vector<std::pair<int, IpAddress>> found;
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    Address address;
+    IpAddress address;
     const bool wanted =
         interface.empty() ? (entry->ifa_flags & IFF_LOOPBACK) == 0 : interface == entry->ifa_name;
     if (wanted && (entry->ifa_flags & IFF_UP) != 0 &&
@@ -188,21 +188,32 @@ Result<std::vector<Address>> LocalAddresses(const std::string& interface) {
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  const size_t own = kUniqueIdAddresses - (interface.empty() ? 1 : 0);
+  const size_t own = limit - (interface.empty() ? 1 : 0);
   if (found.size() > own) found.resize(own);
-  std::vector<Address> addresses;
+  std::vector<IpAddress> addresses;
   for (const auto& [cost, address] : found) addresses.push_back(address);
   if (interface.empty()) addresses.push_back(Loopback());
   return addresses;
 }
 
-Result<Fd> Listen(const Address* address, uint16_t port) {
+Result<Fd> Listen(const IpAddress* address, uint16_t port) {
   if (address != nullptr) return ListenOn(*address, port);
-  const Address any6 = {.ipv6 = true, .bytes = {}};
-  const Address any4 = {};
+  const IpAddress any6 = {.ipv6 = true, .bytes = {}};
+  const IpAddress any4 = {};
   Result<Fd> both = ListenOn(any6, port);
   if (both.ok() || errno == EADDRINUSE || errno == EACCES) return both;
   return ListenOn(any4, port);  // a machine without IPv6
+}
+
+Result<Fd> Listen(const IpAddress* address, PortRange ports) {
+  for (int port = ports.first; port < ports.last; ++port) {
+    Result<Fd> listener = Listen(address, static_cast<uint16_t>(port));
+    if (listener.ok() || errno != EADDRINUSE) return listener;
+  }
+  Result<Fd> last = Listen(address, ports.last);
+  if (last.ok() || ports.first == ports.last) return last;
+  return last.status().WithContext(
+      fmt::format("no port from {} to {} is free", ports.first, ports.last));
 }
 
 Result<uint16_t> LocalPort(int fd) {
@@ -220,21 +231,36 @@ Fd Accept(int listener) {
   return fd;
 }
 
-Result<Fd> Connect(const Address& address, uint16_t port, TimePoint deadline) {
+Result<Fd> StartConnect(const IpAddress& address, uint16_t port, const IpAddress* source) {
   TW_ASSIGN(Fd fd, NewSocket(address.ipv6 ? AF_INET6 : AF_INET));
   Tune(fd.get());
-  SocketAddress target = ToSocketAddress(address, port);
-  const std::string what = "connect to " + AddressText(address, port);
-  if (connect(fd.get(), target.get(), target.bytes) == 0) return fd;
-  if (errno != EINPROGRESS && errno != EINTR) return SystemErrno(what);
-  if (Status waited = WaitFor(fd.get(), POLLOUT, deadline); !waited.ok()) {
-    return waited.WithContext(what);
+  if (source != nullptr) {
+    SocketAddress from = ToSocketAddress(*source, 0);
+    Set(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (bind(fd.get(), from.get(), from.bytes) != 0) {
+      return SystemErrno("bind to " + AddressText(*source, 0));
+    }
   }
+  SocketAddress target = ToSocketAddress(address, port);
+  const bool begun =
+      connect(fd.get(), target.get(), target.bytes) == 0 || errno == EINPROGRESS || errno == EINTR;
+  if (!begun) return SystemErrno("connect to " + AddressText(address, port));
+  return fd;
+}
+
+Status ConnectOutcome(int fd) {
   int error = 0;
   socklen_t bytes = sizeof(error);
-  getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &bytes);
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
   errno = error;
-  if (error != 0) return SystemErrno(what);
+  return error == 0 ? Status() : SystemErrno("connect");
+}
+
+Result<Fd> Connect(const IpAddress& address, uint16_t port, TimePoint deadline) {
+  TW_ASSIGN(Fd fd, StartConnect(address, port, nullptr));
+  Status connected = WaitFor(fd.get(), POLLOUT, deadline);
+  if (connected.ok()) connected = ConnectOutcome(fd.get());
+  if (!connected.ok()) return connected.WithContext("to " + AddressText(address, port));
   return fd;
 }
 

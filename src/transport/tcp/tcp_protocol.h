@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the tcp transport writes on its connections (flows), little endian:
+//   who dials  -> who listens   Greeting
+//   who listens -> who dials    Answer
+//   then both ways              MessageHead, its body; MessageHead, its body ...
+// and the body of its address blob. Layer: transport; pure functions.
+
+#ifndef THINWIRE_TRANSPORT_TCP_TCP_PROTOCOL_H_
+#define THINWIRE_TRANSPORT_TCP_TCP_PROTOCOL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/socket.h"
+#include "base/status.h"
+
+namespace thinwire {
+
+inline constexpr size_t kMaxTcpAddresses = 8;
+inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
+inline constexpr int kMaxFlows = 64;  // to one peer
+
+// Random name of a transport that listens, known only to those who have its address blob, which
+// travels over the authenticated rendezvous.
+using Token = std::array<std::byte, 16>;
+Token MakeToken();
+// Takes the same time wherever the tokens differ.
+bool SameToken(const Token& a, const Token& b);
+
+// Where a transport listens: the body of its blob.
+struct TcpAddress {
+  Token token{};
+  uint16_t port = 0;
+  std::vector<IpAddress> addresses;  // to be tried in order; at most kMaxTcpAddresses
+};
+std::string PackTcpAddress(const TcpAddress& address);
+std::optional<TcpAddress> ParseTcpAddress(std::string_view body);
+
+// The first bytes of who dials: its rank, and the token of who listens.
+struct Greeting {
+  static constexpr size_t kBytes = 32;
+  int rank = -1;
+  Token token{};
+};
+std::array<std::byte, Greeting::kBytes> PackGreeting(const Greeting& greeting);
+// Empty where magic or version are not ours.
+std::optional<Greeting> ParseGreeting(std::span<const std::byte, Greeting::kBytes> bytes);
+
+// The first bytes of who listens: the token of who dials, which nobody else on the way knows.
+struct Answer {
+  static constexpr size_t kBytes = 32;
+  Token token{};
+};
+std::array<std::byte, Answer::kBytes> PackAnswer(const Answer& answer);
+std::optional<Answer> ParseAnswer(std::span<const std::byte, Answer::kBytes> bytes);
+
+// Before each message; all kinds but kData have no body.
+struct MessageHead {
+  static constexpr size_t kBytes = 16;
+  enum class Kind : uint32_t {
+    kData = 1,      // number: bytes of the body
+    kFarewell = 2,  // number: kData that its sender has sent to this peer, on all flows together
+    kFarewellSeen = 3,  // all those have come
+    kDialMore = 4,      // number: flows that shall be there, dialled by who receives this
+  };
+  Kind kind = Kind::kData;
+  uint64_t number = 0;
+};
+std::array<std::byte, MessageHead::kBytes> PackMessageHead(const MessageHead& head);
+// Empty for unknown kinds and for bodies over kMaxMessageBytes.
+std::optional<MessageHead> ParseMessageHead(std::span<const std::byte, MessageHead::kBytes> bytes);
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_TRANSPORT_TCP_TCP_PROTOCOL_H_

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport/tcp/tcp_transport.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <iterator>
+#include <utility>
+
+#include "base/log.h"
+#include "transport/address.h"
+#include "transport/tcp/doorway.h"
+#include "transport/tcp/flow_growth.h"
+#include "transport/tcp/message_stream.h"
+#include "transport/tcp/readiness.h"
+#include "transport/tcp/tcp_protocol.h"
+
+namespace thinwire {
+namespace {
+
+using Kind = MessageHead::Kind;
+
+constexpr std::string_view kName = "tcp";
+constexpr size_t kReadBudget = size_t{1} << 20;  // of one flow, before the others have a turn
+constexpr auto kSampleInterval = std::chrono::milliseconds(100);
+// The higher rank of a pair dials only when the lower one seems not to get through.
+constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
+// A flow paced at its share of the path exactly would never learn that the path has become faster.
+constexpr double kPacingSlack = 1.25;
+
+class TcpTransport final : public Transport {
+ public:
+  explicit TcpTransport(const TransportOptions& options) : flows_wanted_(options.flows) {}
+  ~TcpTransport() override {
+    if (!closed_) Close(Now());
+  }
+
+  Status Open(const TransportOptions& options) {
+    TW_TRY(readiness_.Open());
+    return doorway_.Open(options);
+  }
+
+  std::string name() const override { return std::string(kName); }
+  Result<std::string> Address() override {
+    return PackAddress(kName, PackTcpAddress(doorway_.address()));
+  }
+  Status Connect(int rank, std::span<const std::string> addresses, TimePoint deadline) override;
+  Status Send(int peer, std::span<const std::byte> bytes, Request* request) override;
+  bool Poll(std::vector<Message>* arrived) override;
+  Status PeerStatus(int peer) const override;
+  PathFigures PathTo(int peer) const override;
+  void SetRate(int peer, double bytes_per_second) override;
+  void Wait(TimePoint deadline) override;
+  void Wake() override { readiness_.Wake(); }
+  void Close(TimePoint deadline) override;
+
+ private:
+  struct Peer;
+
+  // One open connection.
+  struct Flow : Watched {
+    Flow(Peer* p, Fd f) : Watched(Kind::kFlow), peer(p), fd(std::move(f)) {}
+    Peer* const peer;
+    Fd fd;  // closed: at its end
+    MessageStream stream;
+    bool blocked = false;  // the socket takes no more for now
+    int write_error = 0;   // errno; what the peer has sent is still read
+  };
+
+  struct Peer {
+    int rank = -1;
+    std::list<Flow> flows;  // those at their end are taken out by Poll
+    size_t turn = 0;        // whose turn it is to send
+    std::deque<Outgoing> queue;
+    uint64_t sent = 0;                 // kData, whole or not
+    uint64_t received = 0;             // kData
+    std::optional<uint64_t> farewell;  // how many it says it has sent
+    bool farewell_seen = false;        // and all have come
+    bool farewell_answered = false;    // all of ours has come there
+    Request answer;                    // the sending of our answer to its farewell
+    bool lost = false;                 // nothing can be sent to it any more
+    Status status;
+    FlowGrowth growth;
+    double rate = 0;  // bytes a second; 0: not told
+  };
+
+  bool Drive();
+  bool OnFlow(Flow* flow, uint32_t events);
+  bool Write(Flow* flow);
+  bool Pump(Peer* peer);
+  bool StartNext(Peer* peer, Flow* flow);
+  void SetBlocked(Flow* flow, bool blocked);
+  bool Read(Flow* flow);
+  void Take(Peer* peer, Incoming incoming);
+  void CheckFarewell(Peer* peer);
+  void Control(Peer* peer, Kind kind, uint64_t number, Request* request = nullptr);
+  void OpenFlows();
+  void GrowTo(Peer* peer, int flows);
+  void Pace(Peer* peer);
+  bool Waiting(const Peer& peer) const;
+  PathSample SampleOf(const Peer& peer, TimePoint now) const;
+  void SamplePaths(TimePoint now);
+  void EndFlow(Flow* flow, const std::string& why);
+  static void Fail(Peer* peer, Status status);
+  template <typename Done>
+  bool DriveUntil(TimePoint deadline, Done done);
+  Status AwaitFlows(TimePoint deadline);
+
+  const int flows_wanted_;  // 0: as the path asks for
+  Readiness readiness_;
+  Doorway doorway_{&readiness_};
+  int rank_ = -1;
+  std::vector<Peer> peers_;  // sized once: flows point into it
+  std::vector<Incoming> incoming_;
+  std::vector<Message> arrived_;              // received and not yet handed out by Poll
+  TimePoint next_sample_ = TimePoint::max();  // max: nothing waits
+  bool swept_ = true;                         // no flow is at its end
+  bool closed_ = false;
+};
+
+// ---- Connect ------------------------------------------------------------------------------------
+
+Status TcpTransport::Connect(int rank, std::span<const std::string> addresses, TimePoint deadline) {
+  TW_TRY(CheckRank(rank, addresses.size()));
+  if (!peers_.empty()) return InvalidUsage("Connect was called before");
+  std::vector<TcpAddress> parsed(addresses.size());
+  for (size_t r = 0; r < addresses.size(); ++r) {
+    if (static_cast<int>(r) == rank) continue;
+    TW_ASSIGN(const std::string_view body, UnpackAddress(kName, addresses[r], static_cast<int>(r)));
+    const std::optional<TcpAddress> address = ParseTcpAddress(body);
+    if (!address) return InvalidArgument("rank {}: its tcp address makes no sense", r);
+    parsed[r] = *address;
+  }
+  rank_ = rank;
+  peers_ = std::vector<Peer>(addresses.size());
+  TW_TRY(doorway_.Receive(rank, std::move(parsed)));
+  const TimePoint now = Now();
+  for (size_t r = 0; r < peers_.size(); ++r) {
+    peers_[r].rank = static_cast<int>(r);
+    if (peers_[r].rank == rank) continue;
+    doorway_.Seek(peers_[r].rank, rank < peers_[r].rank ? now : now + kHigherRankWaits);
+  }
+  return AwaitFlows(deadline);
+}
+
+Status TcpTransport::AwaitFlows(TimePoint deadline) {
+  const auto open = [this](const Peer& peer) { return peer.rank == rank_ || !peer.flows.empty(); };
+  DriveUntil(deadline, [&] {
+    return std::all_of(peers_.begin(), peers_.end(), open) ||
+           std::any_of(peers_.begin(), peers_.end(), [](const Peer& p) { return !p.status.ok(); });
+  });
+  std::vector<std::string> missing;
+  for (const Peer& peer : peers_) {
+    if (!peer.status.ok()) return peer.status.WithContext("connect");
+    if (open(peer)) continue;
+    const std::string& trouble = doorway_.trouble(peer.rank);
+    missing.push_back(fmt::format("{}{}", peer.rank, trouble.empty() ? "" : " (" + trouble + ")"));
+  }
+  if (missing.empty()) return {};
+  return TimeoutError(
+      "no connection in time with rank {}: is it running, and can one of the two "
+      "reach the other (docs/networks.md)?",
+      fmt::join(missing, ", "));
+}
+
+// The lower rank of a pair opens what is wanted from the start.
+void TcpTransport::OpenFlows() {
+  for (Doorway::Opened& opened : doorway_.TakeOpened()) {
+    Peer& peer = peers_[static_cast<size_t>(opened.rank)];
+    Flow& flow = peer.flows.emplace_back(&peer, std::move(opened.fd));
+    readiness_.Change(flow.fd.get(), EPOLLIN, &flow);  // was watched as a visitor
+    TW_LOG(kInfo, "rank {}: flow {} to rank {}, {}", rank_, peer.flows.size(), peer.rank,
+           doorway_.tuning().congestion());
+    if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, flows_wanted_);
+    Pace(&peer);
+    Pump(&peer);
+  }
+}
+
+// Opens what is missing, or asks the peer to where only it can.
+void TcpTransport::GrowTo(Peer* peer, int flows) {
+  const int there = static_cast<int>(peer->flows.size()) + doorway_.dialling(peer->rank);
+  const int missing = std::min(flows, kMaxFlows) - there;
+  if (missing <= 0 || closed_ || !peer->status.ok()) return;
+  if (doorway_.CanDial(peer->rank)) {
+    doorway_.DialMore(peer->rank, missing);
+  } else {
+    Control(peer, Kind::kDialMore, static_cast<uint64_t>(there + missing));
+  }
+}
+
+// ---- Sending ------------------------------------------------------------------------------------
+
+Status TcpTransport::Send(int to, std::span<const std::byte> bytes, Request* request) {
+  request->state = Request::State::kFailed;
+  TW_TRY(CheckPeer(to, rank_, peers_.size()));
+  Peer& peer = peers_[static_cast<size_t>(to)];
+  TW_TRY(peer.status);
+  if (bytes.size() > kMaxMessageBytes) {
+    return InvalidArgument("a message of {} bytes; at most {} go at once", bytes.size(),
+                           kMaxMessageBytes);
+  }
+  request->state = Request::State::kPending;
+  ++peer.sent;
+  peer.queue.push_back({{Kind::kData, bytes.size()}, bytes, request});
+  Pump(&peer);
+  if (Waiting(peer)) next_sample_ = std::min(next_sample_, Now() + kSampleInterval);
+  return {};
+}
+
+void TcpTransport::Control(Peer* peer, Kind kind, uint64_t number, Request* request) {
+  if (peer->lost || peer->rank == rank_) return;
+  if (request != nullptr) request->state = Request::State::kPending;
+  peer->queue.push_front({{kind, number}, {}, request});
+  Pump(peer);
+}
+
+// Gives what waits to flows that can take it, in turn. Returns whether any did.
+bool TcpTransport::Pump(Peer* peer) {
+  bool moved = false;
+  size_t idle = 0;  // flows in a row that took nothing
+  while (!peer->queue.empty() && idle < peer->flows.size()) {
+    auto flow = std::next(peer->flows.begin(),
+                          static_cast<std::ptrdiff_t>(peer->turn++ % peer->flows.size()));
+    const bool taken = StartNext(peer, &*flow);
+    idle = taken ? 0 : idle + 1;
+    moved |= taken;
+  }
+  return moved;
+}
+
+// A flow that takes nothing of the message leaves it to the others.
+bool TcpTransport::StartNext(Peer* peer, Flow* flow) {
+  if (!flow->fd.open() || flow->blocked || flow->write_error != 0) return false;
+  flow->stream.Start(peer->queue.front());
+  peer->queue.pop_front();
+  Write(flow);
+  if (!flow->stream.sending() || flow->stream.begun()) return true;
+  peer->queue.push_front(flow->stream.Abandon());
+  return false;
+}
+
+// Returns whether the flow can take another message.
+bool TcpTransport::Write(Flow* flow) {
+  const MessageStream::Outcome outcome = flow->stream.Write(flow->fd.get());
+  if (outcome == MessageStream::Outcome::kBroken) flow->write_error = errno;
+  SetBlocked(flow, outcome == MessageStream::Outcome::kBlocked);
+  return outcome == MessageStream::Outcome::kDone;
+}
+
+void TcpTransport::SetBlocked(Flow* flow, bool blocked) {
+  if (flow->blocked == blocked) return;
+  flow->blocked = blocked;
+  readiness_.Change(flow->fd.get(), blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, flow);
+}
+
+// ---- Receiving ----------------------------------------------------------------------------------
+
+bool TcpTransport::Poll(std::vector<Message>* arrived) {
+  const bool moved = Drive() || !arrived_.empty();
+  std::move(arrived_.begin(), arrived_.end(), std::back_inserter(*arrived));
+  arrived_.clear();
+  return moved;
+}
+
+bool TcpTransport::Drive() {
+  bool moved = false;
+  for (const epoll_event& event : readiness_.Ready()) {
+    auto* const watched = static_cast<Watched*>(event.data.ptr);
+    if (watched->kind == Watched::Kind::kFlow) {
+      moved |= OnFlow(static_cast<Flow*>(watched), event.events);
+    } else {
+      doorway_.OnReady(watched);
+    }
+  }
+  const TimePoint now = Now();
+  doorway_.Tick(now);
+  OpenFlows();
+  if (now >= next_sample_) SamplePaths(now);
+  if (!std::exchange(swept_, true)) {
+    for (Peer& peer : peers_) peer.flows.remove_if([](const Flow& f) { return !f.fd.open(); });
+  }
+  return moved;
+}
+
+bool TcpTransport::OnFlow(Flow* flow, uint32_t events) {
+  if (!flow->fd.open()) return false;
+  bool moved = false;
+  if ((events & EPOLLOUT) != 0 && flow->blocked) {
+    moved = true;
+    if (Write(flow)) Pump(flow->peer);
+  }
+  if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) moved |= Read(flow);
+  return moved;
+}
+
+bool TcpTransport::Read(Flow* flow) {
+  Peer* const peer = flow->peer;
+  const MessageStream::Outcome outcome = flow->stream.Read(flow->fd.get(), kReadBudget, &incoming_);
+  const int error = errno;
+  for (Incoming& incoming : incoming_) Take(peer, std::move(incoming));
+  incoming_.clear();
+  if (outcome == MessageStream::Outcome::kInvalid) {
+    EndFlow(flow, "it sent what is no message");
+  } else if (outcome != MessageStream::Outcome::kBlocked) {
+    const int why = outcome == MessageStream::Outcome::kBroken ? error : flow->write_error;
+    EndFlow(flow, why == 0 ? "it closed the connection" : std::strerror(why));
+  }
+  return true;
+}
+
+void TcpTransport::Take(Peer* peer, Incoming incoming) {
+  switch (incoming.head.kind) {
+    case Kind::kData:
+      ++peer->received;
+      if (!closed_) arrived_.emplace_back(peer->rank, std::move(incoming.buffer));
+      break;
+    case Kind::kFarewell:
+      peer->farewell = incoming.head.number;
+      break;
+    case Kind::kFarewellSeen:
+      peer->farewell_answered = true;
+      break;
+    case Kind::kDialMore:
+      if (doorway_.CanDial(peer->rank)) {
+        GrowTo(peer, static_cast<int>(std::min<uint64_t>(incoming.head.number, kMaxFlows)));
+      }
+      break;
+  }
+  CheckFarewell(peer);
+}
+
+// Flows overtake each other: a farewell counts once all that was sent before it is here.
+void TcpTransport::CheckFarewell(Peer* peer) {
+  if (peer->farewell_seen || peer->farewell != peer->received) return;
+  peer->farewell_seen = true;
+  Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
+  Control(peer, Kind::kFarewellSeen, 0, &peer->answer);
+}
+
+// ---- Paths --------------------------------------------------------------------------------------
+
+bool TcpTransport::Waiting(const Peer& peer) const {
+  return !peer.queue.empty() || std::any_of(peer.flows.begin(), peer.flows.end(),
+                                            [](const Flow& f) { return f.stream.sending(); });
+}
+
+PathSample TcpTransport::SampleOf(const Peer& peer, TimePoint now) const {
+  PathSample sample;
+  sample.time = now;
+  sample.waiting = Waiting(peer);
+  sample.flows = static_cast<int>(peer.flows.size());
+  sample.shortest_round_trip_seconds = std::numeric_limits<double>::infinity();
+  for (const Flow& flow : peer.flows) {
+    const FlowFigures figures = ReadFigures(flow.fd.get());
+    sample.round_trip_seconds += figures.round_trip_seconds / sample.flows;
+    sample.shortest_round_trip_seconds =
+        std::min(sample.shortest_round_trip_seconds, figures.shortest_round_trip_seconds);
+    sample.acknowledged_bytes += figures.acknowledged_bytes;
+    sample.sent_packets += figures.sent_packets;
+    sample.sent_again_packets += figures.sent_again_packets;
+  }
+  return sample;
+}
+
+void TcpTransport::SamplePaths(TimePoint now) {
+  bool waiting = false;
+  for (Peer& peer : peers_) {
+    if (peer.flows.empty() || peer.lost) continue;
+    const PathSample sample = SampleOf(peer, now);
+    const int advised = peer.growth.Advise(sample);
+    if (flows_wanted_ == 0 && doorway_.tuning().slowed_by_loss()) GrowTo(&peer, advised);
+    waiting |= sample.waiting;
+  }
+  next_sample_ = waiting ? now + kSampleInterval : TimePoint::max();
+}
+
+PathFigures TcpTransport::PathTo(int peer_rank) const {
+  if (!CheckRank(peer_rank, peers_.size()).ok()) return {};
+  const Peer& peer = peers_[static_cast<size_t>(peer_rank)];
+  if (peer.flows.empty()) return {};
+  const PathSample sample = SampleOf(peer, Now());
+  PathFigures figures;
+  figures.round_trip_seconds = sample.shortest_round_trip_seconds;
+  figures.rate = peer.growth.best_rate();
+  for (const Flow& flow : peer.flows) {
+    figures.rate = std::max(figures.rate, ReadFigures(flow.fd.get()).delivery_rate);
+  }
+  if (sample.sent_packets > 0) {
+    figures.loss =
+        static_cast<double>(sample.sent_again_packets) / static_cast<double>(sample.sent_packets);
+  }
+  return figures;
+}
+
+void TcpTransport::SetRate(int peer, double bytes_per_second) {
+  if (!CheckRank(peer, peers_.size()).ok()) return;
+  peers_[static_cast<size_t>(peer)].rate = bytes_per_second;
+  Pace(&peers_[static_cast<size_t>(peer)]);
+}
+
+// Of several flows each may use half the path: others may just be held up by a loss.
+void TcpTransport::Pace(Peer* peer) {
+  if (peer->rate <= 0) return;
+  const double share = peer->flows.size() > 1 ? 0.5 : 1;
+  for (const Flow& flow : peer->flows) PaceFlow(flow.fd.get(), peer->rate * share * kPacingSlack);
+}
+
+// ---- Failure ------------------------------------------------------------------------------------
+
+// What was under way on it is lost, and with it the peer, unless that has said farewell.
+void TcpTransport::EndFlow(Flow* flow, const std::string& why) {
+  Peer* const peer = flow->peer;
+  flow->fd.Close();
+  swept_ = false;
+  Fail(peer, RemoteError("the connection to rank {} is lost: {}", peer->rank, why));
+  if (std::exchange(peer->lost, true)) return;
+  const auto fail = [](const Outgoing& outgoing) {
+    if (outgoing.request != nullptr) outgoing.request->state = Request::State::kFailed;
+  };
+  for (const Outgoing& outgoing : peer->queue) fail(outgoing);
+  peer->queue.clear();
+  for (Flow& other : peer->flows) {
+    if (other.stream.sending()) fail(other.stream.Abandon());
+    if (other.fd.open()) SetBlocked(&other, false);
+  }
+}
+
+// The first reason stays: what follows is its consequence.
+void TcpTransport::Fail(Peer* peer, Status status) {
+  if (!peer->status.ok()) return;
+  TW_LOG(kInfo, "{}", status.message());
+  peer->status = std::move(status);
+}
+
+Status TcpTransport::PeerStatus(int peer) const {
+  TW_TRY(CheckRank(peer, peers_.size()));
+  return peers_[static_cast<size_t>(peer)].status;
+}
+
+// ---- Waiting and closing ------------------------------------------------------------------------
+
+void TcpTransport::Wait(TimePoint deadline) {
+  if (arrived_.empty()) readiness_.Wait(std::min({deadline, doorway_.next(), next_sample_}));
+}
+
+template <typename Done>
+bool TcpTransport::DriveUntil(TimePoint deadline, Done done) {
+  for (;;) {
+    const bool moved = Drive();
+    if (done()) return true;
+    if (Now() >= deadline) return false;
+    if (!moved) readiness_.Wait(std::min({deadline, doorway_.next(), next_sample_}));
+  }
+}
+
+// A peer is done with when it has answered our farewell (so all before it was received), or closes
+// itself (so it wants no more), or is lost.
+void TcpTransport::Close(TimePoint deadline) {
+  closed_ = true;
+  arrived_.clear();
+  doorway_.Shut();
+  for (Peer& peer : peers_) {
+    if (!peer.farewell_seen) Control(&peer, Kind::kFarewell, peer.sent);
+  }
+  DriveUntil(deadline, [this] {
+    return std::all_of(peers_.begin(), peers_.end(), [this](const Peer& peer) {
+      return peer.rank == rank_ || peer.lost || peer.flows.empty() || peer.farewell_answered ||
+             (peer.farewell_seen && !peer.answer.pending());
+    });
+  });
+  for (Peer& peer : peers_) {
+    while (!peer.flows.empty()) {
+      if (peer.flows.front().fd.open()) EndFlow(&peer.flows.front(), "this rank has closed");
+      peer.flows.pop_front();
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> MakeTcpTransport(const TransportOptions& options) {
+  auto transport = std::make_unique<TcpTransport>(options);
+  TW_TRY(transport->Open(options));
+  return std::unique_ptr<Transport>(std::move(transport));
+}
+
+}  // namespace thinwire
