@@ -109,7 +109,7 @@ typedef struct {
   size_t size;
   unsigned magic;
   unsigned version;
-  const char* transport;     /* THINWIRE_TRANSPORT: "ucx", "loopback", "auto" */
+  const char* transport;     /* THINWIRE_TRANSPORT: "ucx", "loopback", "mpi", "auto" */
   const char* policy;        /* THINWIRE_POLICY: see Policy below */
   const char* link;          /* THINWIRE_LINK: "rate=500mbit,delay=20ms" or "file=PATH" */
   const char* shape;         /* THINWIRE_SHAPE: emulate such links in this process */

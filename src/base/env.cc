@@ -17,6 +17,9 @@ std::string Shown(double seconds) { return FormatSeconds(seconds); }
 std::string Shown(size_t bytes) { return FormatBytes(bytes); }
 std::string Shown(int number) { return fmt::format("{}", number); }
 std::string Shown(bool on) { return on ? "1" : "0"; }
+std::string Shown(PortRange ports) {
+  return ports.last == 0 ? "" : fmt::format("{}-{}", ports.first, ports.last);
+}
 
 template <typename T>
 void List(const char* name, const char* text, const T& fallback) {

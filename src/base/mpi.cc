@@ -2,19 +2,26 @@
 #include "base/mpi.h"
 
 #include <array>
+#include <mutex>
 
 #include "base/module.h"
 
 namespace thinwire {
 
 Result<Mpi> Mpi::Load(const std::string& folder) {
-  const Result<void*> symbol = LoadFromModule(kMpiModuleFile, kMpiCallsName, folder);
-  if (!symbol.ok()) {
-    return SystemError("{}; build Thinwire where MPI is installed (Debian: libopenmpi-dev)",
-                       symbol.status().message());
+  static std::mutex mutex;
+  static const MpiCalls* loaded = nullptr;
+  const std::lock_guard lock(mutex);
+  if (loaded == nullptr) {
+    const Result<void*> symbol = LoadFromModule(kMpiModuleFile, kMpiCallsName, folder);
+    if (!symbol.ok()) {
+      return SystemError("{}; build Thinwire where MPI is installed (Debian: libopenmpi-dev)",
+                         symbol.status().message());
+    }
+    loaded = reinterpret_cast<GetMpiCalls*>(symbol.value())();
   }
   Mpi mpi;
-  mpi.calls = reinterpret_cast<GetMpiCalls*>(symbol.value())();
+  mpi.calls = loaded;
   TW_TRY(mpi.Check(mpi.calls->start(&mpi.world)));
   return mpi;
 }

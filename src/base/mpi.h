@@ -17,8 +17,8 @@ struct Mpi {
   MpiWorld world{};
 
   // The module's functions, and the world after MPI has been started by the program or by this
-  // call. `folder`: where the module is looked for first (Env::modules). kSystem: why there is no
-  // MPI, and what to install.
+  // call. `folder`: where the module is looked for first (Env::modules), if nobody has loaded it
+  // yet. kSystem: why there is no MPI, and what to install. Any thread.
   static Result<Mpi> Load(const std::string& folder = "");
 
   // OK for 0, else kSystem with MPI's own text.

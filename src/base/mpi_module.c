@@ -171,6 +171,18 @@ static int Broadcast(void* bytes, int size) {
   return Leave(result);
 }
 
+static int Gather(const void* bytes, int size, void* all, MpiHandle* handle) {
+  MPI_Comm comm = MPI_COMM_NULL;
+  MPI_Request request = MPI_REQUEST_NULL;
+  int result = Enter();
+  if (result != MPI_SUCCESS) return result;
+  result = PrivateWorld(&comm);
+  if (result == MPI_SUCCESS) {
+    result = MPI_Iallgather(bytes, size, MPI_BYTE, all, size, MPI_BYTE, comm, &request);
+  }
+  return Keep(result, request, handle);
+}
+
 static int NewTag(int* tag) {
   const int result = Enter();
   if (result != MPI_SUCCESS) return result;
@@ -257,6 +269,7 @@ const MpiCalls* thinwire_mpi_calls(void) {
   static const MpiCalls calls = {.start = Start,
                                  .describe = Describe,
                                  .broadcast = Broadcast,
+                                 .gather = Gather,
                                  .new_tag = NewTag,
                                  .has_private_world = HasPrivateWorld,
                                  .open_group = OpenGroup,

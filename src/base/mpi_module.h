@@ -41,6 +41,10 @@ typedef struct MpiCalls {
   /* Collective over MPI_COMM_WORLD: rank 0's bytes come to all. Makes the private world. */
   int (*broadcast)(void* bytes, int size);
 
+  /* Starts an all-gather over the private world: `all` gets `size` bytes of each rank, in order.
+   * All ranks start theirs in the same order; both memories are MPI's until `test` says done. */
+  int (*gather)(const void* bytes, int size, void* all, MpiHandle* request);
+
   /* A tag that nobody in this process was given before. */
   int (*new_tag)(int* tag);
   /* Whether there is a private world here: a communicator of all ranks, of the library's own. */

@@ -11,8 +11,9 @@
 
 #include "base/hmac.h"
 #include "base/mpi.h"
-#include "bootstrap/rendezvous.h"
 #include "base/socket.h"
+#include "bootstrap/mpi_rendezvous.h"
+#include "bootstrap/rendezvous.h"
 
 namespace thinwire {
 namespace {
@@ -105,8 +106,12 @@ Result<Launch> LaunchFromMpi(const Env& env) {
   launch.nranks = mpi.value().world.ranks;
   Status started;
   if (launch.rank == 0) {
+    // Who sends by MPI alone may have nothing else to meet by.
     Result<UniqueId> id =
-        RendezvousServer::Start({.interface = env.interface, .host = env.host, .port = env.port});
+        env.transport == "mpi"
+            ? NewMpiId()
+            : RendezvousServer::Start(
+                  {.interface = env.interface, .host = env.host, .port = env.port});
     started = id.status();
     if (id.ok()) launch.id = *id;
   }

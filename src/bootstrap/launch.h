@@ -27,7 +27,8 @@ struct Launch {
 //      rendezvous server on the port (see Env::port); the secret derives from Env::secret, the job
 //      id and the port.
 //   2. mpirun (OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK): the optional module libthinwire_mpi.so,
-//      loaded at run time, broadcasts rank 0's id through MPI.
+//      loaded at run time, broadcasts rank 0's id through MPI. With Env::transport mpi the ranks
+//      meet by MPI too (mpi_rendezvous.h), else at rank 0's rendezvous server.
 // Empty when the process was started alone. Errors name the variable that is missing or wrong.
 Result<std::optional<Launch>> LaunchFromEnvironment(const Env& env);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "bootstrap/mpi_rendezvous.h"
 #include "bootstrap/protocol.h"
 #include "base/socket.h"
 
@@ -155,6 +156,7 @@ class TcpRendezvous : public Rendezvous {
 Result<std::unique_ptr<Rendezvous>> Rendezvous::Join(const UniqueId& id, int rank, int nranks,
                                                      TimePoint deadline) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
+  if (IsMpiId(fields)) return JoinByMpi(rank, nranks);
   const JoinRequest request = {fields.secret, rank, nranks, deadline};
   const std::string who = fmt::format("rank {} of {} could not join", rank, nranks);
   Result<Fd> fd = FindRoot(fields, request);

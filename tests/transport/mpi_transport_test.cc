@@ -41,6 +41,7 @@ MpiAddress AddressHere(uint32_t tag) {
   static constexpr MpiCalls kCalls = {.start = nullptr,
                                       .describe = nullptr,
                                       .broadcast = nullptr,
+                                      .gather = nullptr,
                                       .new_tag = nullptr,
                                       .has_private_world = [] { return 1; },
                                       .open_group = nullptr,
