@@ -68,9 +68,10 @@ std::vector<size_t> Sizes(const Texts& texts) {
 // -i wins over -f, as in nccl-tests.
 void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
   const CLI::AsSizeValue bytes(/*kb_is_1000=*/false);
-  app->add_option("operation", texts->operation,
-                  "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce, send_recv or "
-                  "barrier")
+  app->add_option(
+         "operation", texts->operation,
+         "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce, send_recv or "
+         "barrier")
       ->required();
   app->add_option("-b,--minbytes", texts->smallest, "smallest size, such as 1K [1K]")
       ->transform(bytes);
@@ -101,7 +102,8 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
       ->capture_default_str();
   app->add_option("--codec", texts->codec, "codec of what it can code, at every size")
       ->capture_default_str();
-  app->add_option("--algo", texts->algorithm, "auto, or an algorithm (docs/policy.md)")->capture_default_str();
+  app->add_option("--algo", texts->algorithm, "auto, or an algorithm (docs/policy.md)")
+      ->capture_default_str();
   app->add_option("--policy", options->policy, "a policy instead of --codec and --algo");
   app->add_option("--transport", options->transport, "ucx, loopback, mpi or auto");
   app->add_option("--device", options->device,

@@ -42,8 +42,9 @@ struct Texts {
 };
 
 void AddFlags(CLI::App* app, Texts* texts) {
-  app->add_option("operation", texts->operation,
-                  "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce or barrier")
+  app->add_option(
+         "operation", texts->operation,
+         "all_reduce, reduce_scatter, all_gather, all_to_all, broadcast, reduce or barrier")
       ->required();
   app->add_option("--bytes", texts->bytes, "size of the larger of input and output, such as 64M")
       ->capture_default_str();

@@ -35,9 +35,9 @@ void EmitUnevenSra(const PlanRequest& request, const std::vector<uint32_t>& weig
 // In groups of ranks: chunks are summed inside each group by a carrier, and across groups by their
 // owner; results take the way back and are not encoded again. All-reduce: 4a + 2(n-1)/n V/(rB) and
 // three encodes, with 2(sqrt(n)-1) peers a rank where the groups are the rows of a grid (2-D SRA).
-// `uncoded_inside`: what is summed inside a group goes uncoded; then as many encodes as SRA. Of sites,
-// one copy of everything crosses between two of them. Reduce-scatter, all-gather: half of it;
-// broadcast, reduce: as SRA with one hop more.
+// `uncoded_inside`: what is summed inside a group goes uncoded; then as many encodes as SRA. Of
+// sites, one copy of everything crosses between two of them. Reduce-scatter, all-gather: half of
+// it; broadcast, reduce: as SRA with one hop more.
 void EmitGrouped(const PlanRequest& request, const Groups& groups, bool uncoded_inside, int rank,
                  PlanBuilder* plan);
 
@@ -47,21 +47,22 @@ void EmitGrouped(const PlanRequest& request, const Groups& groups, bool uncoded_
 void EmitRing(const PlanRequest& request, const std::vector<int>& order, int rank,
               PlanBuilder* plan);
 
-// All-reduce: recursive halving, then doubling, as n binomial trees, each turned one rank further, so
-// that any n will do (Bruck 1997 for all-gather). 2 lg(n) a + 2(n-1)/n V/(rB), lg(n) peers each way;
-// lg(n) + 1 encodes. Reduce-scatter, all-gather: half of it.
+// All-reduce: recursive halving, then doubling, as n binomial trees, each turned one rank further,
+// so that any n will do (Bruck 1997 for all-gather). 2 lg(n) a + 2(n-1)/n V/(rB), lg(n) peers each
+// way; lg(n) + 1 encodes. Reduce-scatter, all-gather: half of it.
 void EmitHalvingDoubling(const PlanRequest& request, int rank, PlanBuilder* plan);
 
-// All-reduce: partial sums of everything are exchanged with the rank whose number differs in one bit.
-// lg(n) (a + V/(rB)) for powers of two, two hops and 3V more for others; as many encodes as hops. All
-// ranks of a partial sum encode it alike: for codecs that give the same bytes wherever they run.
+// All-reduce: partial sums of everything are exchanged with the rank whose number differs in one
+// bit. lg(n) (a + V/(rB)) for powers of two, two hops and 3V more for others; as many encodes as
+// hops. All ranks of a partial sum encode it alike: for codecs that give the same bytes wherever
+// they run.
 void EmitRecursiveDoubling(const PlanRequest& request, int rank, PlanBuilder* plan);
 
 // Broadcast, reduce: a binomial tree. lg(n) (a + V/(rB)).
 void EmitTree(const PlanRequest& request, int rank, PlanBuilder* plan);
 
-// All-reduce: half of the elements up and down each of two binary trees, of which a rank is a leaf of
-// one (Sanders, Speck, Traeff 2009). 2 lg(n) a + 2V/(rB), pipelined; at most 6 peers. Broadcast,
+// All-reduce: half of the elements up and down each of two binary trees, of which a rank is a leaf
+// of one (Sanders, Speck, Traeff 2009). 2 lg(n) a + 2V/(rB), pipelined; at most 6 peers. Broadcast,
 // reduce: half of it.
 void EmitDoubleTree(const PlanRequest& request, int rank, PlanBuilder* plan);
 

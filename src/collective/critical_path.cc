@@ -14,8 +14,7 @@ double DelayOf(const LinkModel& links, const CostModel& costs, int from, int to)
 }
 
 double SecondsAt(double rate, const CostModel& costs, uint64_t bytes) {
-  const double payload_rate = (rate > 0 ? rate : costs.unknown_rate) * kWireEfficiency * kPaceFactor;
-  return static_cast<double>(bytes) / payload_rate;
+  return static_cast<double>(bytes) / ((rate > 0 ? rate : costs.unknown_rate) * kWireEfficiency);
 }
 
 // How long a rank's link is busy, whichever way it is busier.
@@ -36,12 +35,12 @@ Load LoadOf(const Plan& plan, const LinkModel& links, const CostModel& costs) {
       received += plan.PayloadBytes(step.slot, step.count);
     }
   }
-  Load load{sent, std::max(SecondsAt(links.uplink(plan.rank), costs, sent),
-                           SecondsAt(links.downlink(plan.rank), costs, received))};
+  double seconds = SecondsAt(links.uplink(plan.rank), costs, sent);
   for (const auto& [peer, bytes] : to) {
-    load.seconds = std::max(load.seconds, SecondsAt(links.at(plan.rank, peer).rate, costs, bytes));
+    seconds = std::max(seconds, SecondsAt(links.at(plan.rank, peer).rate, costs, bytes));
   }
-  return load;
+  const double receiving = SecondsAt(links.downlink(plan.rank), costs, received);
+  return {sent, std::max(seconds / kPaceFactor, receiving)};
 }
 
 // When each slot of each rank could be written at the earliest.
@@ -97,7 +96,8 @@ class Chains {
     for (const SlotId term : step.terms) {
       if (term == kOwnInput) continue;
       const Chain& before = Of(rank, term);
-      if (before.seconds > seconds) std::tie(seconds, hops) = std::pair(before.seconds, before.hops);
+      if (before.seconds > seconds)
+        std::tie(seconds, hops) = std::pair(before.seconds, before.hops);
     }
     chain.seconds = seconds;
     chain.hops = hops;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CriticalPath: what no schedule of a collective can be quicker than: its longest chain of messages,
-// each of which waits for the one before, and the bytes of its busiest rank. Explains predictions,
-// and saves the planner the simulation of what can't win.
+// CriticalPath: what no schedule of a collective can be quicker than: its longest chain of
+// messages, each of which waits for the one before, and the bytes of its busiest rank. Explains
+// predictions, and saves the planner the simulation of what can't win.
 
 #ifndef THINWIRE_COLLECTIVE_CRITICAL_PATH_H_
 #define THINWIRE_COLLECTIVE_CRITICAL_PATH_H_
@@ -30,8 +30,8 @@ struct CriticalPath {
 CriticalPath CriticalPathOf(const std::vector<Plan>& plans, const LinkModel& links,
                             const CostModel& costs);
 
-// The same, roughly, of one rank's plan, for communicators of so many ranks that having the plans of
-// all would take too long: as if every hop took the longest delay.
+// The same, roughly, of one rank's plan, for communicators of so many ranks that having the plans
+// of all would take too long: as if every hop took the longest delay.
 CriticalPath CriticalPathOf(const Plan& plan, const LinkModel& links, const CostModel& costs);
 
 }  // namespace thinwire

@@ -127,8 +127,8 @@ class ForestEmitter {
     Spread(tree, source, slot, source == root(tree) ? 0 : 1);
   }
 
-  // From `source`, which holds it in `slot`, by way of the root to everyone else. `hops` came before
-  // the root has it.
+  // From `source`, which holds it in `slot`, by way of the root to everyone else. `hops` came
+  // before the root has it.
   void Spread(size_t tree, int source, SlotId slot, int hops) {
     const Place place = forest_.down(tree, rank_);
     const size_t count = chunk(tree).count;
@@ -175,10 +175,9 @@ Shares SharesOf(const PlanRequest& request) {
 Shares SharesOf(const PlanRequest& request, std::vector<uint32_t> weights) {
   Shares shares;
   if (HasRoot(request.operation)) weights[static_cast<size_t>(request.root)] = 0;
-  const bool by_rank = request.operation == Operation::kReduceScatter ||
-                       request.operation == Operation::kAllGather;
-  const std::vector<Chunk> chunks =
-      by_rank ? std::vector<Chunk>() : ChunksOf(request, weights);
+  const bool by_rank =
+      request.operation == Operation::kReduceScatter || request.operation == Operation::kAllGather;
+  const std::vector<Chunk> chunks = by_rank ? std::vector<Chunk>() : ChunksOf(request, weights);
   for (int rank = 0; rank < request.ranks; ++rank) {
     const auto index = static_cast<size_t>(rank);
     if (weights[index] == 0) continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Forest: most collectives are one thing on different trees. The elements are dealt out in chunks,
-// each with a tree of the ranks. Contributions to a chunk are summed on their way to the root of its
-// tree, and results spread from there, forwarded as they came. An all-reduce does both, an
+// each with a tree of the ranks. Contributions to a chunk are summed on their way to the root of
+// its tree, and results spread from there, forwarded as they came. An all-reduce does both, an
 // all-gather only the second, and so on: EmitForest. An algorithm is the shape of its trees: stars
 // make SRA, paths a ring, stars of stars a grid.
 
@@ -40,7 +40,7 @@ struct Forest {
 };
 
 // Emits an all-reduce, broadcast or reduce; or, where each rank is the root of one tree with the
-// chunk that PartsOf gives it, a reduce-scatter or all-gather.
+// chunk that SharesOf gives it, a reduce-scatter or all-gather.
 //
 // Hops: levels up, levels down, and one between a call's root and those of trees elsewhere. Bytes:
 // a chunk on every edge, each way. An element is encoded by each rank it is summed on.

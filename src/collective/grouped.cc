@@ -52,10 +52,8 @@ void EmitGrouped(const PlanRequest& request, const Groups& groups, bool uncoded_
   forest.chunks = std::move(shares.chunks);
   forest.roots = std::move(shares.owners);
   forest.levels = 2;
-  forest.up = [carriers = Carriers(groups, request.ranks), roots = forest.roots](size_t tree,
-                                                                                 int at) {
-    return PlaceOf(carriers, roots[tree], at);
-  };
+  forest.up = [carriers = Carriers(groups, request.ranks), roots = forest.roots](
+                  size_t tree, int at) { return PlaceOf(carriers, roots[tree], at); };
   forest.down = forest.up;
   forest.crosses = true;
   forest.uncoded_inside = uncoded_inside && !request.codec->sums_exactly();

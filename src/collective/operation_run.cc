@@ -72,7 +72,8 @@ std::string DescribeCall(const FrameHeader& header) {
   if (header.operation < kOperations && Reduces(static_cast<Operation>(header.operation))) {
     text += fmt::format(", {}", SafeName<Reduction>(header.reduction, kReductions));
   }
-  if (HasRoot(static_cast<Operation>(header.operation))) text += fmt::format(", root {}", header.root);
+  if (HasRoot(static_cast<Operation>(header.operation)))
+    text += fmt::format(", root {}", header.root);
   return text + ")";
 }
 
@@ -302,8 +303,8 @@ Status OperationRun::Measure(Item item) {
   if (StateOf(id).kind == Feedback::kReference) return {};
   const PlanRequest& request = plan().request;
   TW_ASSIGN(const SquaredError error,
-            MeasureError(*plan().slots[id.first].codec, InputAt(step, item), request.dtype, CountOf(item),
-                         slots_.at(id).payload().subspan(head_bytes())));
+            MeasureError(*plan().slots[id.first].codec, InputAt(step, item), request.dtype,
+                         CountOf(item), slots_.at(id).payload().subspan(head_bytes())));
   figures_.error.error += error.error;
   figures_.error.energy += error.energy;
   figures_.error_measured = true;

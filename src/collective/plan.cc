@@ -14,9 +14,18 @@
 namespace thinwire {
 namespace {
 
-constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {
-    "auto",         "direct",     "one-shot",         "sra",                "ring", "grid",
-    "hierarchical", "uneven-sra", "halving-doubling", "recursive-doubling", "tree", "double-tree"};
+constexpr std::array<std::string_view, kAlgorithms> kAlgorithmNames = {"auto",
+                                                                       "direct",
+                                                                       "one-shot",
+                                                                       "sra",
+                                                                       "ring",
+                                                                       "grid",
+                                                                       "hierarchical",
+                                                                       "uneven-sra",
+                                                                       "halving-doubling",
+                                                                       "recursive-doubling",
+                                                                       "tree",
+                                                                       "double-tree"};
 constexpr std::array<std::string_view, 6> kVerbNames = {"copy",    "encode", "send",
                                                         "receive", "reduce", "decode"};
 
@@ -289,7 +298,8 @@ Plan PlanBuilder::Build(size_t segment_bytes, size_t max_segments) && {
   });
   if (some_uncoded) {
     const size_t most = kMaxUncodedSegmentBytes / SizeOf(request.dtype);
-    elements = std::min(elements, std::max(most / request.codec->granule(), size_t{1}) * request.codec->granule());
+    elements = std::min(
+        elements, std::max(most / request.codec->granule(), size_t{1}) * request.codec->granule());
   }
   plan_.segment_elements = elements;
   return std::move(plan_);

@@ -64,7 +64,7 @@ struct PlanRequest {
   // As in the call: elements of the input, but for reduce-scatter of the output, and for all-to-all
   // of each rank's part of them.
   size_t count = 0;
-  int root = 0;      // broadcast, reduce: the root; recv: the sender; send: the receiver
+  int root = 0;  // broadcast, reduce: the root; recv: the sender; send: the receiver
   int ranks = 1;
   const Codec* codec = &RawCodec();
 };
@@ -107,12 +107,12 @@ struct Slot {
   int stage = 0;
   bool received = false;  // written by kReceive; else by kEncode or kReduce
   bool complete = false;  // holds the sum of all ranks
-  // Received, and counted as consumed at once (flow_control.h): where a rank sums several chunks of
-  // several peers, each waiting for messages behind others in a window, windows could wait for each
-  // other in a circle. Costs memory: up to all that the plan receives of the kind.
+  // Received, and counted as consumed at once (flow_control.h): where what is summed here waits for
+  // messages that stand behind others in the same windows, windows could wait for each other in a
+  // circle. Costs memory: up to all that the plan receives of the kind.
   bool credited_early = false;
-  int peer = -1;          // the rank it comes from or goes to; -1: several, or none
-  uint16_t message = 0;   // under this number
+  int peer = -1;         // the rank it comes from or goes to; -1: several, or none
+  uint16_t message = 0;  // under this number
 };
 
 struct Plan {
@@ -153,8 +153,9 @@ struct Chunk {
   size_t count;
 };
 Chunk ChunkOf(size_t count, int chunks, int index);
-// The elements of a request dealt out by `weights`, in order; those of weight 0 get none. Where sums
-// are exact, chunks begin where steps do, so that every algorithm rounds the same elements alike.
+// The elements of a request dealt out by `weights`, in order; those of weight 0 get none. Where
+// sums are exact, chunks begin where steps do, so that every algorithm rounds the same elements
+// alike.
 std::vector<Chunk> ChunksOf(const PlanRequest& request, const std::vector<uint32_t>& weights);
 
 // Builds a plan as a sequence of verbs. Steps over zero elements are steps like any other: a

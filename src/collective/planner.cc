@@ -64,9 +64,8 @@ void Rank(std::vector<Prediction>* predictions, size_t winner) {
   const auto first = predictions->begin();
   std::rotate(first, first + static_cast<std::ptrdiff_t>(winner),
               first + static_cast<std::ptrdiff_t>(winner) + 1);
-  std::stable_sort(first + 1, predictions->end(), [](const auto& a, const auto& b) {
-    return a.seconds < b.seconds;
-  });
+  std::stable_sort(first + 1, predictions->end(),
+                   [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
 }
 
 // Of predictions in order of preference.
@@ -206,9 +205,9 @@ Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) con
   const size_t segments = kFramesSimulated / std::max<size_t>(MessagesOf(plans), 1);
   if (segments < kSegmentsSimulated) {
     for (Plan& plan : plans) {
-      plan.segment_elements = Make(request, algorithm, plan.rank, segment_bytes_,
-                                   std::max<size_t>(segments, 1))
-                                  .segment_elements;
+      plan.segment_elements =
+          Make(request, algorithm, plan.rank, segment_bytes_, std::max<size_t>(segments, 1))
+              .segment_elements;
     }
   }
   return Simulate(plans, links_, costs_);
@@ -272,7 +271,8 @@ Choice Planner::Compare(const PlanRequest& request, bool all) const {
     }
   }
   // What was left out for its bound must not win by it.
-  for (Prediction& prediction : predictions) prediction.seconds = std::max(prediction.seconds, best);
+  for (Prediction& prediction : predictions)
+    prediction.seconds = std::max(prediction.seconds, best);
   Rank(&predictions, WinnerOf(predictions));
   return {std::move(predictions)};
 }
@@ -285,8 +285,7 @@ Planner::RequestKey Planner::KeyOf(const PlanRequest& request) {
 std::shared_ptr<const Choice> Planner::Explain(const PlanRequest& request, bool all) {
   const std::pair key(KeyOf(request), all);
   if (const auto found = choices_.find(key); found != choices_.end()) return found->second;
-  const bool nothing =
-      IsEmpty(request) || request.ranks == 1 || IsPointToPoint(request.operation);
+  const bool nothing = IsEmpty(request) || request.ranks == 1 || IsPointToPoint(request.operation);
   auto choice = std::make_shared<const Choice>(nothing ? Choice{} : Compare(request, all));
   if (choices_.size() >= kCachedPlans) choices_.clear();
   choices_.emplace(key, choice);
@@ -309,8 +308,8 @@ Result<std::shared_ptr<const Plan>> Planner::PlanFor(const PlanRequest& request,
                            NameOf(request.operation), request.codec->spec(),
                            NameOf(candidates.front()));
   }
-  auto plan = std::make_shared<const Plan>(
-      Make(request, algorithm, rank, segment_bytes_, ~size_t{0}));
+  auto plan =
+      std::make_shared<const Plan>(Make(request, algorithm, rank, segment_bytes_, ~size_t{0}));
   if (plans_.size() >= kCachedPlans) plans_.clear();
   plans_.emplace(key, plan);
   return std::shared_ptr<const Plan>(plan);

@@ -56,8 +56,8 @@ class Planner {
   Result<std::shared_ptr<const Plan>> PlanFor(const PlanRequest& request, Algorithm algorithm,
                                               int rank);
 
-  // How kAuto is decided, from a cache. `all`: simulates all candidates, also hopeless ones, as long
-  // as the number of ranks allows.
+  // How kAuto is decided, from a cache. `all`: simulates all candidates, also hopeless ones, as
+  // long as the number of ranks allows.
   std::shared_ptr<const Choice> Explain(const PlanRequest& request, bool all = false);
 
   // The same of one algorithm. REQUIRES: it is a candidate; likewise of Predict.

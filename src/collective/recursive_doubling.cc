@@ -29,8 +29,8 @@ void EmitRecursiveDoubling(const PlanRequest& request, int rank, PlanBuilder* pl
   const Pairing pairing(request.ranks);
   const size_t count = request.count;
   const int hops = std::bit_width(static_cast<unsigned>(pairing.doubling)) - 1;
-  // Message h + 1 holds a partial sum on its way in hop h + 1; the last two hold the two terms of the
-  // result for those behind, who add them like everyone else and so get the same bits.
+  // Message h + 1 holds a partial sum on its way in hop h + 1; the last two hold the two terms of
+  // the result for those behind, who add them like everyone else and so get the same bits.
   const auto last = static_cast<uint16_t>(hops);
   const auto other_last = static_cast<uint16_t>(hops + 1);
   if (pairing.StandsBehind(rank)) {
@@ -40,9 +40,11 @@ void EmitRecursiveDoubling(const PlanRequest& request, int rank, PlanBuilder* pl
     const bool partner_sums = hops > 1 || pairing.HasOneBehind(partner);
     const SlotId other = plan->Receive(rank - 1, count, other_last, hops + 1,
                                        partner_sums ? Content::kPartial : Content::kInput);
-    return plan->ReduceToOutput(partner < rank ? std::vector{other, front}
-                                               : std::vector{front, other},
-                                0, 0, count);
+    // Each waits for the other, and they share a window.
+    plan->CreditEarly(front);
+    plan->CreditEarly(other);
+    return plan->ReduceToOutput(
+        partner < rank ? std::vector{other, front} : std::vector{front, other}, 0, 0, count);
   }
 
   bool sums = pairing.HasOneBehind(rank);
@@ -62,7 +64,8 @@ void EmitRecursiveDoubling(const PlanRequest& request, int rank, PlanBuilder* pl
     const SlotId theirs = plan->Receive(partner, count, message, hop + 1,
                                         partner_sums ? Content::kPartial : Content::kInput);
     // Both add the same encoded bytes in the same order, and so hold the same sum.
-    std::vector<SlotId> terms = partner < rank ? std::vector{theirs, own} : std::vector{own, theirs};
+    std::vector<SlotId> terms =
+        partner < rank ? std::vector{theirs, own} : std::vector{own, theirs};
     if (hop + 1 < hops) {
       own = plan->ReduceToSlot(std::move(terms), 0, count, Content::kPartial);
       continue;

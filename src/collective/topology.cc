@@ -113,9 +113,8 @@ class Tour {
     order_ = InOrder(links_.ranks());
     for (size_t i = 0; i + 1 < order_.size(); ++i) {
       const auto next = order_.begin() + static_cast<std::ptrdiff_t>(i) + 1;
-      const auto nearest = std::min_element(next, order_.end(), [&](int a, int b) {
-        return Hop(order_[i], a) < Hop(order_[i], b);
-      });
+      const auto nearest = std::min_element(
+          next, order_.end(), [&](int a, int b) { return Hop(order_[i], a) < Hop(order_[i], b); });
       std::rotate(next, nearest, nearest + 1);
     }
   }
@@ -129,8 +128,8 @@ class Tour {
   std::vector<int> order_;
 };
 
-// With time T for V = 1 byte, rank i can take T b_i = 1 + (n - 2) f_i. Of the k quickest ranks, with
-// the others at f = 0: T = (n - 2 + k) / (sum of their b).
+// With time T for V = 1 byte, rank i can take T b_i = 1 + (n - 2) f_i. Of the k quickest ranks,
+// with the others at f = 0: T = (n - 2 + k) / (sum of their b).
 std::vector<uint32_t> WeightsOf(const LinkModel& links) {
   const int ranks = links.ranks();
   const std::vector<uint32_t> equal(static_cast<size_t>(ranks), 1);
@@ -190,7 +189,12 @@ bool Topology::uneven() const {
 }
 
 Groups GridOf(int ranks) {
-  const int rows = static_cast<int>(std::lround(std::sqrt(ranks)));
+  const double even = std::sqrt(ranks);
+  int rows = static_cast<int>(std::lround(even));
+  // Rows of one length, unless they would be too long: where rows differ, some carry twice.
+  for (int divisor = 1; divisor <= even; ++divisor) {
+    if (ranks % divisor == 0 && divisor > even / 2) rows = divisor;
+  }
   Groups grid;
   for (int row = 0; row < rows; ++row) {
     const Chunk chunk = ChunkOf(static_cast<size_t>(ranks), rows, row);

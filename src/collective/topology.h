@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Topology: what algorithms need to know of the links beside rates and delays: who stands near whom,
-// in which order to go round, who can carry how much. Pure functions of the link model: equal on all
-// ranks, since that is.
+// Topology: what algorithms need to know of the links beside rates and delays: who stands near
+// whom, in which order to go round, who can carry how much. Pure functions of the link model: equal
+// on all ranks, since that is.
 
 #ifndef THINWIRE_COLLECTIVE_TOPOLOGY_H_
 #define THINWIRE_COLLECTIVE_TOPOLOGY_H_
@@ -41,7 +41,7 @@ struct Topology {
 inline constexpr double kSiteGap = 2;
 inline constexpr double kSiteDelay = 1e-3;  // seconds
 
-// `ranks` in rows of nearly equal length, about as many as a row is long.
+// `ranks` in rows of equal or nearly equal length, about as many as a row is long.
 Groups GridOf(int ranks);
 
 }  // namespace thinwire

@@ -100,8 +100,8 @@ Status Policy::ParseChoice(std::string_view word, Rule* rule) {
   }
   const auto algorithm = AlgorithmFromName(word.substr(kAlgo.size()));
   if (!algorithm) {
-    return InvalidArgument("unknown algorithm '{}': write one of {}",
-                           word.substr(kAlgo.size()), fmt::join(AlgorithmNames(), " "));
+    return InvalidArgument("unknown algorithm '{}': write one of {}", word.substr(kAlgo.size()),
+                           fmt::join(AlgorithmNames(), " "));
   }
   rule->algorithm = *algorithm;
   return {};

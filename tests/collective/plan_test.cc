@@ -141,8 +141,8 @@ Expected ExpectedAt(const PlanRequest& request, int rank, size_t element) {
 
 void CheckOutputs(const PlanRequest& request, Algorithm algorithm, const SymbolicWorld& world) {
   const bool reduces = Reduces(request.operation);
-  const bool gathers = request.operation == Operation::kAllGather ||
-                       request.operation == Operation::kAllToAll;
+  const bool gathers =
+      request.operation == Operation::kAllGather || request.operation == Operation::kAllToAll;
   const size_t outputs = request.count * (gathers ? static_cast<size_t>(request.ranks) : 1);
   const bool rank_order = algorithm == Algorithm::kSra || algorithm == Algorithm::kDirect ||
                           algorithm == Algorithm::kOneShot || algorithm == Algorithm::kUnevenSra;

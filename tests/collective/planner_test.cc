@@ -159,9 +159,9 @@ TEST(PlannerTest, ExplainsItsChoiceAndTheRunnerUp) {
 TEST(PlannerTest, HopsAreThoseOfTheLongestChain) {
   const Planner planner = PlannerOf(8);
   const std::map<Algorithm, int> hops = {
-      {Algorithm::kOneShot, 1},           {Algorithm::kSra, 2},       {Algorithm::kGrid, 4},
-      {Algorithm::kHalvingDoubling, 6},   {Algorithm::kRing, 14},
-      {Algorithm::kRecursiveDoubling, 3}, {Algorithm::kDoubleTree, 6}};
+      {Algorithm::kOneShot, 1},         {Algorithm::kSra, 2},   {Algorithm::kGrid, 4},
+      {Algorithm::kHalvingDoubling, 6}, {Algorithm::kRing, 14}, {Algorithm::kRecursiveDoubling, 3},
+      {Algorithm::kDoubleTree, 6}};
   for (const auto& [algorithm, expected] : hops) {
     const CriticalPath path = planner.PredictionOf(AllReduceOf(8, 1000), algorithm).path;
     EXPECT_EQ(path.hops, expected) << NameOf(algorithm);
@@ -210,7 +210,8 @@ TEST(CandidatesTest, RecursiveDoublingIsForCodecsThatEncodeAlikeEverywhere) {
     return std::ranges::find(all, Algorithm::kRecursiveDoubling) != all.end();
   };
   for (const char* codec : {"raw", "x3", "q8", "rq4", "iq8"}) EXPECT_TRUE(doubles(codec)) << codec;
-  for (const char* codec : {"q8+sr", "q8+ef", "rq1+unbiased"}) EXPECT_FALSE(doubles(codec)) << codec;
+  for (const char* codec : {"q8+sr", "q8+ef", "rq1+unbiased"})
+    EXPECT_FALSE(doubles(codec)) << codec;
 }
 
 TEST(AskedTest, ARuleForSeveralOperationsLeavesTheOthersToThePlanner) {

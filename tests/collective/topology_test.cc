@@ -123,8 +123,8 @@ LinkModel LinksOfRates(const std::vector<double>& rates) {
   LinkModel links(n);
   for (int a = 0; a < n; ++a) {
     for (int b = 0; b < n; ++b) {
-      links.at(a, b) = {std::min(rates[static_cast<size_t>(a)], rates[static_cast<size_t>(b)]), kFar,
-                        0};
+      links.at(a, b) = {std::min(rates[static_cast<size_t>(a)], rates[static_cast<size_t>(b)]),
+                        kFar, 0};
     }
   }
   return links;
@@ -193,6 +193,7 @@ TEST(GridTest, RowsAreAboutAsLongAsThereAreRows) {
   EXPECT_EQ(GridOf(4), (Groups{{0, 1}, {2, 3}}));
   EXPECT_EQ(GridOf(7), (Groups{{0, 1, 2}, {3, 4}, {5, 6}}));
   EXPECT_EQ(GridOf(16).size(), 4u);
+  EXPECT_EQ(GridOf(128).size(), 8u);
   EXPECT_THAT(GridOf(2), ElementsAre(ElementsAre(0, 1)));
 }
 

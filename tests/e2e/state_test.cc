@@ -94,20 +94,17 @@ struct FeedbackCase {
   const char* algorithm;
 };
 class FeedbackTest : public testing::TestWithParam<FeedbackCase> {};
-INSTANTIATE_TEST_SUITE_P(Codecs, FeedbackTest,
-                         testing::Values(FeedbackCase{"q8", "sra"},
-                                         FeedbackCase{"bf16", "one-shot"},
-                                         FeedbackCase{"q8", "ring"}, FeedbackCase{"q8", "grid"},
-                                         FeedbackCase{"q8", "double-tree"},
-                                         FeedbackCase{"q8", "halving-doubling"}),
-                         [](const auto& instance) {
-                           std::string name =
-                               fmt::format("{}_{}", instance.param.codec, instance.param.algorithm);
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return !std::isalnum(c); },
-                               '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Codecs, FeedbackTest,
+    testing::Values(FeedbackCase{"q8", "sra"}, FeedbackCase{"bf16", "one-shot"},
+                    FeedbackCase{"q8", "ring"}, FeedbackCase{"q8", "grid"},
+                    FeedbackCase{"q8", "double-tree"}, FeedbackCase{"q8", "halving-doubling"}),
+    [](const auto& instance) {
+      std::string name = fmt::format("{}_{}", instance.param.codec, instance.param.algorithm);
+      std::replace_if(
+          name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+      return name;
+    });
 
 // What one call drops, later ones send: the sum over the calls is right to within one call's error,
 // while without feedback the error of every call adds up.

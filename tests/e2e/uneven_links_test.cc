@@ -43,8 +43,8 @@ TEST(UnevenLinksTest, AllRanksGetTheSameBitsInLossyCodecs) {
     const std::vector<float> input = Gradient(rank, kCount);
     for (size_t i = 0; i < kCount; ++i) exact[i] += input[i];
   }
-  const std::map<std::string, double> limits = {{"q8", 0.02}, {"q8+sr", 0.03}, {"rq4", 0.3},
-                                                {"iq8", 0.03}, {"tk(40%,q8,q8)", 0.7}};
+  const std::map<std::string, double> limits = {
+      {"q8", 0.02}, {"q8+sr", 0.03}, {"rq4", 0.3}, {"iq8", 0.03}, {"tk(40%,q8,q8)", 0.7}};
   for (const auto& [codec, limit] : limits) {
     for (const Algorithm algorithm : kFollowing) {
       SCOPED_TRACE(fmt::format("{} {}", codec, NameOf(algorithm)));

@@ -118,8 +118,8 @@ inline std::vector<Op> OpsOf(DataType dtype, Reduction reduction, int ranks) {
   op.dtype = dtype;
   op.reduction = reduction;
   for (const Operation operation :
-       {Operation::kAllReduce, Operation::kReduceScatter, Operation::kReduce,
-        Operation::kBroadcast, Operation::kAllGather, Operation::kAllToAll}) {
+       {Operation::kAllReduce, Operation::kReduceScatter, Operation::kReduce, Operation::kBroadcast,
+        Operation::kAllGather, Operation::kAllToAll}) {
     if (!Reduces(operation) && reduction != Reduction::kSum) continue;
     op.operation = operation;
     op.root = HasRoot(operation) ? ranks - 1 : 0;
@@ -167,7 +167,8 @@ TEST_P(CollectiveSuite, EveryOperationTypeAndReductionIsExact) {
         const auto reduction = static_cast<Reduction>(i % kReductions);
         for (Op op : suite::OpsOf(dtype, reduction, ranks)) {
           op.count = static_cast<size_t>(37 + i);
-          suite::RunExact(member, op, /*in_place=*/i % 2 == 0 && op.operation != Operation::kAllToAll);
+          suite::RunExact(member, op,
+                          /*in_place=*/i % 2 == 0 && op.operation != Operation::kAllToAll);
           if (testing::Test::HasFatalFailure()) return;
         }
       }
@@ -215,8 +216,8 @@ TEST_P(CollectiveSuite, LongVectorsFlowThroughTheWindows) {
   for (const int ranks : {2, 3}) {
     Run(ranks, [&](Member& member) {
       for (Op op : suite::OpsOf(DataType::kFloat32, Reduction::kSum, ranks)) {
-        const bool by_rank = op.operation == Operation::kReduceScatter ||
-                             op.operation == Operation::kAllToAll;
+        const bool by_rank =
+            op.operation == Operation::kReduceScatter || op.operation == Operation::kAllToAll;
         op.count = by_rank ? count / 2 : count;
         suite::RunExact(member, op, /*in_place=*/op.algorithm == Algorithm::kSra);
         if (testing::Test::HasFatalFailure()) return;

@@ -58,8 +58,7 @@ class EngineMember final : public Member {
       request.codec = FindCodec(part.op.codec).value();
       Collective collective;
       collective.plan =
-          planner_
-              .PlanFor(request, Planner::Asked(request.operation, part.op.algorithm), rank_)
+          planner_.PlanFor(request, Planner::Asked(request.operation, part.op.algorithm), rank_)
               .value();
       collective.input = part.send;
       collective.output = part.recv;
