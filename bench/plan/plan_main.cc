@@ -11,10 +11,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
 #include "collective/planner.h"
+#include "fleet_command.h"
 
 namespace thinwire {
 namespace {
@@ -168,6 +170,7 @@ Status Run(const Texts& texts) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "fleet") return plan::FleetMain(argc - 1, argv + 1);
   Texts texts;
   CLI::App app("Prints plans of Thinwire's operations and how long they will take.",
                "thinwire-plan");
