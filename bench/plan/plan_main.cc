@@ -180,6 +180,7 @@ struct Subcommand {
 };
 constexpr Subcommand kSubcommands[] = {
     {"cost", plan::CostMain},
+    {"fleet", plan::FleetMain},
     {"place", plan::PlaceMain},
 };
 
@@ -192,6 +193,7 @@ int Main(int argc, char** argv) {
                "thinwire-plan");
   app.footer(
       "thinwire-plan cost --help: bytes and seconds of keeping replicas equal\n"
+      "thinwire-plan fleet --help: time against ranks, to thousands of them\n"
       "thinwire-plan place --help: which host should take which rank");
   AddFlags(&app, &texts);
   try {

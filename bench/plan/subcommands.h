@@ -14,6 +14,7 @@
 namespace thinwire::plan {
 
 int CostMain(int argc, char** argv);
+int FleetMain(int argc, char** argv);
 int PlaceMain(int argc, char** argv);
 
 // Parses and runs. What both refuse is printed under the app's name.
