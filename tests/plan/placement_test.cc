@@ -32,11 +32,11 @@ Hosts Worldwide(int count) {
 
 LinkModel RandomLinks(int hosts, unsigned seed) {
   std::mt19937 engine(seed);
+  const auto up_to_100 = [&] { return static_cast<double>(1 + engine() % 100); };
   LinkModel links(hosts);
   for (int from = 0; from < hosts; ++from) {
     for (int to = 0; to < hosts; ++to) {
-      links.at(from, to) = {.rate = kMegabyte * (1 + engine() % 100),
-                            .delay = 1e-3 * (engine() % 100)};
+      links.at(from, to) = {.rate = kMegabyte * up_to_100(), .delay = 1e-3 * up_to_100()};
     }
   }
   return links;
