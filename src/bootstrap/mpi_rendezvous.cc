@@ -5,8 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/hmac.h"
 #include "base/mpi.h"
-#include "bootstrap/proof.h"
 #include "bootstrap/protocol.h"
 
 namespace thinwire {

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <ucp/api/ucp.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 
-#include "transport/pipe_blob.h"
+#include "transport/child_rank.h"
 #include "transport/transport_suite.h"
-
-extern char** environ;
 
 namespace thinwire {
 namespace {
@@ -89,94 +84,7 @@ TEST(UcxTransportTest, SocketBuffersAreAsLargeAsTheSystemGrants) {
   }
 }
 
-// A child process as rank 1, see ucx_child.cc.
-class Child {
- public:
-  Child() {
-    int in[2], out[2];
-    EXPECT_EQ(pipe2(in, O_CLOEXEC), 0);
-    EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    std::string program = THINWIRE_BINARY_DIR "/tests/ucx_child";
-    char* arguments[] = {program.data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(in[0]);
-    close(out[1]);
-    to_ = in[1];
-    from_ = out[0];
-  }
-  ~Child() {
-    if (pid_ > 0) Kill();
-    close(to_);
-    close(from_);
-  }
-  void Kill() {
-    kill(pid_, SIGKILL);
-    Wait();
-  }
-  int Wait() {
-    int status = -1;
-    waitpid(std::exchange(pid_, -1), &status, 0);
-    return status;
-  }
-  int to() const { return to_; }
-  int from() const { return from_; }
-
- private:
-  pid_t pid_ = -1;
-  int to_ = -1;
-  int from_ = -1;
-};
-
-// Rank 0 here, rank 1 in a child.
-class UcxProcessTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto made = MakeUcx(2);
-    ASSERT_TRUE(made.ok());
-    transport_ = std::move(made).value();
-    const Result<std::string> address = transport_->Address();
-    ASSERT_TRUE(address.ok());
-    ASSERT_TRUE(WriteBlob(child_.to(), address.value()));
-    const std::string addresses[] = {address.value(), ReadBlob(child_.from())};
-    const Status connected = transport_->Connect(0, addresses, Patience());
-    ASSERT_TRUE(connected.ok()) << connected.message();
-  }
-
-  Child child_;
-  std::unique_ptr<Transport> transport_;
-};
-
-TEST_F(UcxProcessTest, AKilledPeerIsReported) {
-  Rank self(0, 2, transport_.get());
-  EXPECT_TRUE(self.SendAndWait(1, Pattern(1, 1000)).ok());
-  EXPECT_TRUE(transport_->PeerStatus(1).ok());
-  child_.Kill();
-  const Status status = self.UntilPeerFails(1);
-  EXPECT_EQ(status.code(), Code::kRemote);
-  EXPECT_THAT(status.message(), testing::HasSubstr("rank 1"));
-}
-
-TEST_F(UcxProcessTest, APeerKilledWithSendsUnderWayIsReportedAndTheyEnd) {
-  const std::vector<std::byte> content = Pattern(1, 4 << 20);
-  std::vector<Request> requests(16);
-  for (Request& request : requests) EXPECT_TRUE(transport_->Send(1, content, &request).ok());
-  child_.Kill();
-  Rank self(0, 2, transport_.get());
-  EXPECT_EQ(self.UntilPeerFails(1).code(), Code::kRemote);
-  self.Until([&] {
-    return std::none_of(requests.begin(), requests.end(), [](auto& r) { return r.pending(); });
-  });
-}
-
-TEST_F(UcxProcessTest, AClosedTransportEndsThePeersLoop) {
-  transport_->Close(Patience());
-  EXPECT_EQ(child_.Wait(), 0);
-}
+INSTANTIATE_TEST_SUITE_P(Ucx, ProcessSuite, testing::Values("ucx"));
 
 // A program that speaks UCX to a transport's worker but isn't one of ours.
 class Stranger {

@@ -97,7 +97,7 @@ bool Doorway::ReadIntroduction(Visitor* visitor) {
 }
 
 void Doorway::Admit(Visitor* stranger) {
-  const std::optional<Greeting> greeting = ParseGreeting(stranger->bytes);
+  const std::optional<FlowGreeting> greeting = ParseFlowGreeting(stranger->bytes);
   if (!greeting) return TurnAway(stranger, "it speaks another protocol");
   if (!SameToken(greeting->token, address_.token)) return TurnAway(stranger, "its token is wrong");
   const bool peer = greeting->rank >= 0 && Index(greeting->rank) < searches_.size();
@@ -105,7 +105,7 @@ void Doorway::Admit(Visitor* stranger) {
   Search& search = searches_[Index(greeting->rank)];
   if (search.admitted == kMaxAdmitted) return TurnAway(stranger, "it has too many connections");
   tuning_.Apply(stranger->fd.get());
-  if (!SendFirst(stranger->fd.get(), PackAnswer({.token = search.peer.token})).ok()) {
+  if (!SendFirst(stranger->fd.get(), PackFlowAnswer({.token = search.peer.token})).ok()) {
     return TurnAway(stranger, "it hung up");
   }
   ++search.admitted;
@@ -160,15 +160,16 @@ void Doorway::Dial(int rank, const IpAddress& address, bool more) {
 
 void Doorway::OnConnected(Visitor* visitor) {
   Status status = ConnectOutcome(visitor->fd.get());
-  const Greeting greeting = {.rank = rank_, .token = searches_[Index(visitor->rank)].peer.token};
-  if (status.ok()) status = SendFirst(visitor->fd.get(), PackGreeting(greeting));
+  const FlowGreeting greeting = {.rank = rank_,
+                                 .token = searches_[Index(visitor->rank)].peer.token};
+  if (status.ok()) status = SendFirst(visitor->fd.get(), PackFlowGreeting(greeting));
   if (!status.ok()) return OnDialFailed(visitor, status);
   visitor->stage = Visitor::Stage::kGreeted;
   readiness_->Change(visitor->fd.get(), EPOLLIN, visitor);
 }
 
 void Doorway::OnAnswer(Visitor* visitor) {
-  const std::optional<Answer> answer = ParseAnswer(visitor->bytes);
+  const std::optional<FlowAnswer> answer = ParseFlowAnswer(visitor->bytes);
   if (!answer || !SameToken(answer->token, address_.token)) {
     return OnDialFailed(visitor, RemoteError("who listens there is no transport of this group"));
   }

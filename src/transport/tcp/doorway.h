@@ -77,7 +77,8 @@ class Doorway {
     IpAddress address;  // dialled
     bool more = false;  // dialled by DialMore
     TimePoint give_up = TimePoint::max();
-    std::array<std::byte, Greeting::kBytes> bytes{};  // greeting or answer, as far as it has come
+    std::array<std::byte, FlowGreeting::kBytes>
+        bytes{};  // greeting or answer, as far as it has come
     size_t filled = 0;
   };
   // How a peer is looked for.

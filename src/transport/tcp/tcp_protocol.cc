@@ -24,7 +24,8 @@ struct Introduction {
   uint32_t reserved = 0;
   Token token{};
 };
-static_assert(sizeof(Introduction) == Greeting::kBytes && sizeof(Introduction) == Answer::kBytes);
+static_assert(sizeof(Introduction) == FlowGreeting::kBytes &&
+              sizeof(Introduction) == FlowAnswer::kBytes);
 
 std::array<std::byte, sizeof(Introduction)> Pack(const Introduction& introduction) {
   std::array<std::byte, sizeof(Introduction)> bytes;
@@ -84,24 +85,25 @@ std::optional<TcpAddress> ParseTcpAddress(std::string_view body) {
   return address;
 }
 
-std::array<std::byte, Greeting::kBytes> PackGreeting(const Greeting& greeting) {
+std::array<std::byte, FlowGreeting::kBytes> PackFlowGreeting(const FlowGreeting& greeting) {
   return Pack({.magic = kGreetingMagic, .rank = greeting.rank, .token = greeting.token});
 }
 
-std::optional<Greeting> ParseGreeting(std::span<const std::byte, Greeting::kBytes> bytes) {
+std::optional<FlowGreeting> ParseFlowGreeting(
+    std::span<const std::byte, FlowGreeting::kBytes> bytes) {
   const auto introduction = Parse(bytes, kGreetingMagic);
   if (!introduction) return std::nullopt;
-  return Greeting{.rank = introduction->rank, .token = introduction->token};
+  return FlowGreeting{.rank = introduction->rank, .token = introduction->token};
 }
 
-std::array<std::byte, Answer::kBytes> PackAnswer(const Answer& answer) {
+std::array<std::byte, FlowAnswer::kBytes> PackFlowAnswer(const FlowAnswer& answer) {
   return Pack({.magic = kAnswerMagic, .token = answer.token});
 }
 
-std::optional<Answer> ParseAnswer(std::span<const std::byte, Answer::kBytes> bytes) {
+std::optional<FlowAnswer> ParseFlowAnswer(std::span<const std::byte, FlowAnswer::kBytes> bytes) {
   const auto introduction = Parse(bytes, kAnswerMagic);
   if (!introduction) return std::nullopt;
-  return Answer{.token = introduction->token};
+  return FlowAnswer{.token = introduction->token};
 }
 
 std::array<std::byte, MessageHead::kBytes> PackMessageHead(const MessageHead& head) {

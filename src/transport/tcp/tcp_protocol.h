@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the tcp transport writes on its connections (flows), little endian:
-//   who dials  -> who listens   Greeting
-//   who listens -> who dials    Answer
-//   then both ways              MessageHead, its body; MessageHead, its body ...
+//   who dials   -> who listens   FlowGreeting
+//   who listens -> who dials     FlowAnswer
+//   then both ways               MessageHead, its body; MessageHead, its body ...
 // and the body of its address blob. Layer: transport; pure functions.
 
 #ifndef THINWIRE_TRANSPORT_TCP_TCP_PROTOCOL_H_
@@ -44,22 +44,23 @@ std::string PackTcpAddress(const TcpAddress& address);
 std::optional<TcpAddress> ParseTcpAddress(std::string_view body);
 
 // The first bytes of who dials: its rank, and the token of who listens.
-struct Greeting {
+struct FlowGreeting {
   static constexpr size_t kBytes = 32;
   int rank = -1;
   Token token{};
 };
-std::array<std::byte, Greeting::kBytes> PackGreeting(const Greeting& greeting);
+std::array<std::byte, FlowGreeting::kBytes> PackFlowGreeting(const FlowGreeting& greeting);
 // Empty where magic or version are not ours.
-std::optional<Greeting> ParseGreeting(std::span<const std::byte, Greeting::kBytes> bytes);
+std::optional<FlowGreeting> ParseFlowGreeting(
+    std::span<const std::byte, FlowGreeting::kBytes> bytes);
 
 // The first bytes of who listens: the token of who dials, which nobody else on the way knows.
-struct Answer {
+struct FlowAnswer {
   static constexpr size_t kBytes = 32;
   Token token{};
 };
-std::array<std::byte, Answer::kBytes> PackAnswer(const Answer& answer);
-std::optional<Answer> ParseAnswer(std::span<const std::byte, Answer::kBytes> bytes);
+std::array<std::byte, FlowAnswer::kBytes> PackFlowAnswer(const FlowAnswer& answer);
+std::optional<FlowAnswer> ParseFlowAnswer(std::span<const std::byte, FlowAnswer::kBytes> bytes);
 
 // Before each message; all kinds but kData have no body.
 struct MessageHead {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rank 1 of a UCX pair in a process of its own, for tests that kill it. Reads rank 0's address from
-// standard input (8 bytes of length, then the bytes), writes its own to standard output likewise,
-// connects, and polls until it is killed or rank 0 is gone.
+// Rank 1 of a pair in a process of its own, for tests that kill it; the argument is the name of the
+// transport. Reads rank 0's address from standard input (8 bytes of length, then the bytes), writes
+// its own to standard output likewise, connects, and polls until it is killed or rank 0 is gone.
 #include "transport/pipe_blob.h"
 #include "transport/transport.h"
 
-int main() {
+int main(int count, char** arguments) {
   using namespace thinwire;  // NOLINT: a main of a few lines
-  auto made = MakeTransport("ucx", {});
+  if (count != 2) return 1;
+  auto made = MakeTransport(arguments[1], {});
   if (!made.ok()) return 1;
   Transport& transport = *made.value();
   const Result<std::string> address = transport.Address();
