@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -162,7 +163,7 @@ double SecondsOf(TrainingGrid* grid, const std::function<void()>& phase) {
   return static_cast<double>(grid->Largest(TrainingGrid::Now()) - start) / 1e9;
 }
 
-// Parts per million, so that ranks agree on it as they do on times.
+// In parts per million, so that ranks find it as they find times.
 double LargestError(const TrainingGrid& grid, double mine) {
   return static_cast<double>(grid.Largest(static_cast<int64_t>(std::ceil(mine * 1e6)))) / 1e6;
 }

@@ -2,7 +2,6 @@
 #include "placement.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "stage_order.h"
 
@@ -11,14 +10,11 @@ namespace {
 
 constexpr int kThereAndBack = 2;
 
-// The slower way of a pair, as collectives and training go both.
-double SlowerSeconds(const LinkModel& links, int host, int other, double bytes) {
-  const auto seconds = [bytes](const Link& link) { return link.delay + bytes / link.rate; };
-  return std::max(seconds(links.at(host, other)), seconds(links.at(other, host)));
-}
-
-double LongerDelay(const LinkModel& links, int host, int other) {
-  return std::max(links.at(host, other).delay, links.at(other, host).delay);
+// A pair at its worse in either direction, as collectives and training go both.
+Link BothWays(const LinkModel& links, int host, int other) {
+  const Link& there = links.at(host, other);
+  const Link& back = links.at(other, host);
+  return {.rate = std::min(there.rate, back.rate), .delay = std::max(there.delay, back.delay)};
 }
 
 bool SameLinks(const LinkModel& links, int host, int other) {
@@ -30,7 +26,17 @@ bool SameLinks(const LinkModel& links, int host, int other) {
     if (!same(links.at(host, peer), links.at(other, peer))) return false;
     if (!same(links.at(peer, host), links.at(peer, other))) return false;
   }
-  return same(links.at(host, other), links.at(other, host));
+  return links.nic(host) == links.nic(other) && same(links.at(host, other), links.at(other, host));
+}
+
+StageOrder OrderOf(std::span<const StageLink> between, const TrainingJob& job) {
+  std::vector<double> first;
+  std::vector<double> repeated;
+  for (const StageLink& link : between) {
+    first.push_back(link.message_seconds);
+    repeated.push_back(link.transmit_seconds);
+  }
+  return BestOrder(first, repeated, job.micro_batches - 1, job.stages);
 }
 
 }  // namespace
@@ -71,17 +77,17 @@ PlacementModel::PlacementModel(const LinkModel& links, const TrainingJob& job, S
   const double share = job_.gradient_bytes / job_.replicas;
   const double shares_sent = share * (job_.replicas - 1);
   for (int host = 0; host < hosts(); ++host) {
-    const double both_ways = std::min(links.uplink(host), links.downlink(host));
+    const double card = std::min(links.uplink(host), links.downlink(host));
     for (int other = 0; other < hosts(); ++other) {
       if (other == host) continue;
       Pair& pair = pairs_[Index(host * hosts() + other)];
-      const double delay = LongerDelay(links, host, other);
-      pair.share_seconds = SlowerSeconds(links, host, other, share);
+      const Link link = BothWays(links, host, other);
+      pair.share_seconds = link.delay + share / link.rate;
       if (sends == Sends::kParallel) {
-        pair.share_seconds = std::max(pair.share_seconds, delay + shares_sent / both_ways);
+        pair.share_seconds = std::max(pair.share_seconds, link.delay + shares_sent / card);
       }
-      pair.message_seconds = SlowerSeconds(links, host, other, job_.activation_bytes);
-      pair.transmit_seconds = pair.message_seconds - delay;
+      pair.transmit_seconds = job_.activation_bytes / link.rate;
+      pair.message_seconds = link.delay + pair.transmit_seconds;
       pair.batch_seconds = pair.message_seconds + (job_.micro_batches - 1) * pair.transmit_seconds;
     }
     kind_[Index(host)] = host;
@@ -129,20 +135,6 @@ StageLink PlacementModel::LinkOf(std::span<const int> group, std::span<const int
   }
   return link;
 }
-
-namespace {
-
-StageOrder OrderOf(std::span<const StageLink> between, const TrainingJob& job) {
-  std::vector<double> first;
-  std::vector<double> repeated;
-  for (const StageLink& link : between) {
-    first.push_back(link.message_seconds);
-    repeated.push_back(link.transmit_seconds);
-  }
-  return BestOrder(first, repeated, job.micro_batches - 1, job.stages);
-}
-
-}  // namespace
 
 double PlacementModel::ActivationSeconds(std::span<const StageLink> between) const {
   return kThereAndBack * OrderOf(between, job_).cost;
