@@ -106,6 +106,58 @@ TEST(SimulatorTest, ReduceSharesTheRootsDownlink) {
   EXPECT_NEAR(seconds / (kLatency + 3 * (4 << 20) / kPayloadRate), 1, 0.1);
 }
 
+double SecondsOver(const LinkModel& links, size_t count, const CostModel& costs = {},
+                   Algorithm algorithm = Algorithm::kSra) {
+  const Planner planner(links, costs, kSegmentBytes);
+  return planner.Predict(AllReduceOf(links.ranks(), count), algorithm).seconds;
+}
+
+TEST(SimulatorTest, ANarrowPairHoldsUpNobodyElse) {
+  constexpr size_t kCount = 1 << 22;
+  LinkModel links(4, Link{kRate, kLatency, 0});
+  const double even = SecondsOver(links, kCount);
+  // A quarter of the vector each way in each hop over the narrow pair, all the rest beside it.
+  links.at(0, 1).rate = kRate / 8;
+  const double narrow = 8 * (kCount * 4 / 4) / kPayloadRate;
+  const double uneven = SecondsOver(links, kCount);
+  EXPECT_GT(uneven, even);
+  EXPECT_NEAR(uneven / (2 * narrow + kLatency), 1, 0.1);
+}
+
+TEST(SimulatorTest, DirectionsHaveRatesOfTheirOwn) {
+  constexpr size_t kCount = 1 << 22;
+  LinkModel links(2, Link{kRate, kLatency, 0});
+  const double even = SecondsOver(links, kCount, {}, Algorithm::kOneShot);
+  links.at(1, 0).rate = 4 * kRate;
+  EXPECT_NEAR(SecondsOver(links, kCount, {}, Algorithm::kOneShot), even, 0.02 * even);
+  links.at(1, 0).rate = kRate / 4;
+  const double slow = kLatency + 4 * kCount * 4 / kPayloadRate;
+  EXPECT_NEAR(SecondsOver(links, kCount, {}, Algorithm::kOneShot) / slow, 1, 0.05);
+}
+
+TEST(SimulatorTest, SendersShareTheDownlinkOfOneReceiver) {
+  constexpr size_t kCount = 1 << 22;
+  LinkModel links(4, Link{4 * kRate, kLatency, 0});
+  for (int from = 1; from < 4; ++from) links.at(from, 0).rate = kRate;
+  // Three vectors into one downlink that takes one at a time.
+  const double seconds = SecondsOver(links, kCount, {}, Algorithm::kOneShot);
+  EXPECT_NEAR(seconds / (kLatency + 3 * kCount * 4 / kPayloadRate), 1, 0.1);
+}
+
+TEST(SimulatorTest, LossCostsBbrARoundTripOrTwoAndCubicItsRate) {
+  constexpr size_t kCount = 1 << 23;
+  const LinkModel clean(4, Link{kRate, kLatency, 0});
+  const LinkModel lossy(4, Link{kRate, kLatency, 0.001});
+  const double without = SecondsOver(clean, kCount);
+  const double with = SecondsOver(lossy, kCount);
+  EXPECT_GT(with, without);
+  EXPECT_LT(with, without + 6 * kLatency);
+  CostModel cubic;
+  cubic.congestion = Congestion::kCubic;
+  EXPECT_GT(SecondsOver(lossy, kCount, cubic), 5 * without);
+  EXPECT_EQ(SecondsOver(clean, kCount, cubic), without);
+}
+
 TEST(SimulatorTest, FewerBytesTakeLessTime) {
   PlanRequest request = AllReduceOf(4, 1 << 23);
   const double exact = PlannerOf(4).Predict(request, Algorithm::kSra).seconds;
