@@ -67,11 +67,11 @@ RateControl::RateControl(const LinkModel& links, int rank)
     Peer& there = peer(to);
     there.lane.rate = given || link.rate < kMostPacedRate ? link.rate : 0;
     if (given) there.lane.ceiling = link.rate;
-    there.lane.floor = kFloor * there.lane.rate;
+    there.lane.floor = (given ? 1 : kFloor) * there.lane.rate;
     if (link.delay > 0) there.shortest_before = link.delay + links.at(to, rank).delay;
     uplink_.rate = std::max(uplink_.rate, there.lane.rate);
     uplink_.ceiling = uplink_.rate;
-    uplink_.floor = kFloor * uplink_.rate;
+    uplink_.floor = std::max(uplink_.floor, there.lane.floor);
   }
   for (int to = 0; to < links.ranks(); ++to) {
     const Lane& lane = peer(to).lane;

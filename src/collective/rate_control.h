@@ -33,7 +33,7 @@ inline constexpr double kMostPacedRate = 4e9 / 8;
 
 class RateControl {
  public:
-  // Rates that were given bound from above what is learned: who states a rate wants no more.
+  // Rates that were given stay: who states a rate wants no more, and knows better than a busy moment.
   RateControl(const LinkModel& links, int rank);
 
   // Notes that data went to a peer.
