@@ -7,6 +7,10 @@
 #include "support/collective_suite.h"
 
 namespace thinwire {
+
+// Its helpers alone are of use here.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CollectiveSuite);
+
 namespace {
 
 constexpr int kRanks = 6;
