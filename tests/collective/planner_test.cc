@@ -96,12 +96,23 @@ TEST(PlannerTest, ReducesLongVectorsInParts) {
             planner.Predict(large, Algorithm::kDirect).seconds / 2.5);
 }
 
-TEST(PlannerTest, GathersOneCopyASiteAcrossALongLink) {
-  Planner planner(TwoSites(12.5e6), CostModel{}, kSegmentBytes);
-  const PlanRequest gather = RequestOf(6, 1 << 20, Operation::kAllGather);
-  EXPECT_EQ(ChoiceOf(&planner, gather), Algorithm::kHierarchical);
-  EXPECT_LT(planner.Predict(gather, Algorithm::kHierarchical).seconds,
-            planner.Predict(gather, Algorithm::kDirect).seconds / 2);
+TEST(PlannerTest, NothingIsClearlyQuickerThanWhatIsChosen) {
+  for (const LinkModel& links :
+       {TwoSites(12.5e6), TwoSites(1.25e8), LinkModel(6, Link{kRate, kLatency, 0})}) {
+    Planner planner(links, CostModel{}, kSegmentBytes);
+    for (const Operation operation :
+         {Operation::kAllReduce, Operation::kReduceScatter, Operation::kAllGather,
+          Operation::kBroadcast, Operation::kReduce, Operation::kAllToAll}) {
+      for (const size_t count : {size_t{1} << 8, size_t{1} << 14, size_t{1} << 20}) {
+        const PlanRequest request = RequestOf(6, count, operation);
+        const double chosen = planner.Predict(request, ChoiceOf(&planner, request)).seconds;
+        for (const Algorithm algorithm : Planner::Candidates(operation)) {
+          EXPECT_GT(planner.Predict(request, algorithm).seconds, 0.94 * chosen)
+              << NameOf(operation) << " of " << count << ": " << NameOf(algorithm);
+        }
+      }
+    }
+  }
 }
 
 TEST(PlannerTest, UnevenRatesMoveTheWorkToThoseWhoCan) {

@@ -186,7 +186,8 @@ class TrainTextTest(unittest.TestCase):
 
         for policy in ("", "q8"):
             threads = self.train_threads("--policy", policy)
-            processes = self.train(start, "--policy", policy, THINWIRE_TRANSPORT="ucx")
+            processes = self.train(start, "--policy", policy, THINWIRE_TRANSPORT="ucx",
+                                   THINWIRE_LINK="unknown")
             self.assertEqual(threads["parameter_hash"], processes["parameter_hash"])
 
     def test_captured_tensors_are_those_of_steps_1_and_10_and_the_last(self):
