@@ -121,23 +121,24 @@ class RecursiveDoublingPattern : public TrafficPattern {
     const int last = exchanges_ - 1;
     for (int exchange = std::max(hop - 1, 0); exchange < exchanges_; ++exchange) {
       if (exchange + Late(index, exchange) != hop) continue;
-      sends->push_back({.to = RankOf(index ^ (1 << exchange)),
-                        .elements = count(),
-                        .encoded = hop == 0 || exchange == 0});
+      sends->push_back(
+          {.to = RankOf(index ^ (1 << exchange)), .elements = count(), .encoded = hop == 0});
     }
     // The two terms of the result, for who stands behind.
     if (rank >= 2 * behind_) return;
     const int other = index ^ (1 << last);
-    for (const int ready : {last + 1, last + 1 + Late(other, last)}) {
+    for (const int ready : {last + Late(index, last), last + Late(other, last) + 1}) {
       if (ready == hop) sends->push_back({.to = rank + 1, .elements = count()});
     }
   }
 
  private:
   int RankOf(int index) const { return index < behind_ ? 2 * index : index + behind_; }
-  // 1 if an exchange has to wait for a rank behind one of those whose sums it holds.
+  // An exchange has as many hops before it as there were others: those that it takes what comes
+  // from the farthest index to get here. 1: one more, for that one had to wait for who stands
+  // behind it.
   int Late(int index, int exchange) const {
-    return ((index >> exchange) << exchange) < behind_ ? 1 : 0;
+    return (index ^ ((1 << exchange) - 1)) < behind_ ? 1 : 0;
   }
 
   int exchanges_;
@@ -198,9 +199,14 @@ class DoubleTreePattern : public TrafficPattern {
   int deepest_;
 };
 
-// Rows of nearly equal length, about as many as a row is long.
+// Rows of one length, about as many as a row is long; of nearly equal length where no divisor is
+// near.
 std::vector<int> Rows(int ranks) {
-  const int rows = static_cast<int>(std::lround(std::sqrt(ranks)));
+  const double even = std::sqrt(ranks);
+  int rows = static_cast<int>(std::lround(even));
+  for (int divisor = 1; divisor <= even; ++divisor) {
+    if (ranks % divisor == 0 && divisor > even / 2) rows = divisor;
+  }
   std::vector<int> first;
   for (int row = 0; row < rows; ++row) {
     first.push_back(row * (ranks / rows) + std::min(row, ranks % rows));

@@ -17,8 +17,8 @@ enum class Congestion : uint8_t { kBbr, kCubic };
 inline constexpr double kPacketPayload = 1448;  // bytes of a full packet
 
 // Payload bytes a second that `flows` flows get of a link of `rate` payload bytes a second.
-// kBbr: rate (1 - loss), what isn't sent a second time (Cardwell et al. 2016: BBR keeps a link full
-// to 15 % loss, which is as far as this holds).
+// kBbr: rate (1 - loss), what is not sent a second time (Cardwell et al. 2016: BBR reaches that up
+// to 5 % loss and comes close up to 15 %, which is as far as this holds).
 // kCubic: at most flows * W packets a round trip; W = max(sqrt(3 / (2 p)) (Mathis et al. 1997),
 // 1.054 (t / p)^(3/4)) (RFC 9438, 5.1: C = 0.4, beta = 0.7) for loss p, round trip t in seconds.
 double GoodputRate(Congestion congestion, int flows, double rate, double round_trip_seconds,
