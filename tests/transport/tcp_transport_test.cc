@@ -240,15 +240,16 @@ Status AfterPeerSaid(std::span<const std::byte> bytes) {
 TEST(TcpTransportTest, APeerThatSendsWhatIsNoMessageIsReported) {
   const std::vector<std::byte> junk = Pattern(1, 1000);
   EXPECT_THAT(AfterPeerSaid(junk).message(), testing::HasSubstr("no message"));
+  constexpr auto kOver = static_cast<uint32_t>(kMaxMessageBytes) + 1;
   const auto overlong =
-      PackMessageHead({.kind = MessageHead::Kind::kData, .number = kMaxMessageBytes + 1});
+      PackMessageHead({.kind = MessageHead::Kind::kData, .length = kOver, .total = kOver});
   EXPECT_THAT(AfterPeerSaid(overlong).message(), testing::HasSubstr("rank 1"));
 }
 
 // ---- Messages and figures -----------------------------------------------------------------------
 
 TEST(TcpTransportTest, MessagesOfTheLargestFrameAndMoreArrive) {
-  RunRanks(Tcp({.flows = 2}), 2, [](Rank& self) {
+  RunRanks(Tcp({.flows = 5}), 2, [](Rank& self) {
     ExchangeWithAll(self, {(16 << 20) + 64, (16 << 20) + 65});
   });
 }

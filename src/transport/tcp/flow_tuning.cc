@@ -17,9 +17,6 @@ namespace thinwire {
 namespace {
 
 constexpr int kWantedBuffer = 16 << 20;
-// What may lie unsent in a flow: little, so that what waits can still go by another flow; enough
-// that the flow never runs dry between two turns of the engine.
-constexpr int kUnsentBytes = 64 << 10;
 
 void Set(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof(value));  // tuning: works without it, too
@@ -85,7 +82,6 @@ Result<FlowTuning> FlowTuning::Choose(const TransportOptions& options) {
 void FlowTuning::Apply(int fd) const {
   SetCongestion(fd, congestion_);
   Set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  Set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentBytes);
   if (send_buffer_ > 0) Set(fd, SOL_SOCKET, SO_SNDBUF, send_buffer_);
   if (receive_buffer_ > 0) Set(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer_);
   if (silence_seconds_ > 0) {
@@ -93,6 +89,10 @@ void FlowTuning::Apply(int fd) const {
     const double milliseconds = std::min(silence_seconds_ * 2e3, 2e9);
     Set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(milliseconds));
   }
+}
+
+void LimitUnsent(int fd, size_t bytes) {
+  Set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
 }
 
 void PaceFlow(int fd, double bytes_per_second) {

@@ -5,6 +5,7 @@
 #ifndef THINWIRE_TRANSPORT_TCP_FLOW_TUNING_H_
 #define THINWIRE_TRANSPORT_TCP_FLOW_TUNING_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -32,6 +33,8 @@ class FlowTuning {
   int receive_buffer_ = 0;
 };
 
+// The socket takes no more while so many bytes wait in it to be sent for the first time.
+void LimitUnsent(int fd, size_t bytes);
 // No faster than so many bytes a second; 0: as fast as may be.
 void PaceFlow(int fd, double bytes_per_second);
 

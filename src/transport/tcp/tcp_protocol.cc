@@ -107,18 +107,28 @@ std::optional<FlowAnswer> ParseFlowAnswer(std::span<const std::byte, FlowAnswer:
 }
 
 std::array<std::byte, MessageHead::kBytes> PackMessageHead(const MessageHead& head) {
-  std::array<std::byte, MessageHead::kBytes> bytes{};
+  std::array<std::byte, MessageHead::kBytes> bytes;
   StoreLittle(kHeadMagic | static_cast<uint32_t>(head.kind), bytes.data());
-  StoreLittle(head.number, bytes.data() + 8);
+  StoreLittle(head.length, bytes.data() + 4);
+  StoreLittle(head.total, bytes.data() + 8);
+  StoreLittle(head.offset, bytes.data() + 12);
+  StoreLittle(head.number, bytes.data() + 16);
   return bytes;
 }
 
 std::optional<MessageHead> ParseMessageHead(std::span<const std::byte, MessageHead::kBytes> bytes) {
   const uint32_t kind = LoadLittle<uint32_t>(bytes.data()) ^ kHeadMagic;
   const MessageHead head = {.kind = static_cast<MessageHead::Kind>(kind),
-                            .number = LoadLittle<uint64_t>(bytes.data() + 8)};
-  if (kind < 1 || kind > 4) return std::nullopt;
-  if (head.kind == MessageHead::Kind::kData && head.number > kMaxMessageBytes) return std::nullopt;
+                            .length = LoadLittle<uint32_t>(bytes.data() + 4),
+                            .total = LoadLittle<uint32_t>(bytes.data() + 8),
+                            .offset = LoadLittle<uint32_t>(bytes.data() + 12),
+                            .number = LoadLittle<uint64_t>(bytes.data() + 16)};
+  if (kind < 1 || kind > 4 || head.total > kMaxMessageBytes) return std::nullopt;
+  if (head.offset > head.total || head.length > head.total - head.offset) return std::nullopt;
+  // Whatever has a body is data, and a piece of data is empty only where all of it is.
+  if (head.length == 0 ? head.total > 0 : head.kind != MessageHead::Kind::kData) {
+    return std::nullopt;
+  }
   return head;
 }
 

@@ -62,20 +62,24 @@ struct FlowAnswer {
 std::array<std::byte, FlowAnswer::kBytes> PackFlowAnswer(const FlowAnswer& answer);
 std::optional<FlowAnswer> ParseFlowAnswer(std::span<const std::byte, FlowAnswer::kBytes> bytes);
 
-// Before each message; all kinds but kData have no body.
+// Before each piece of a message, and for what has no body alone. Pieces of one message may go by
+// several flows.
 struct MessageHead {
-  static constexpr size_t kBytes = 16;
+  static constexpr size_t kBytes = 24;
   enum class Kind : uint32_t {
-    kData = 1,      // number: bytes of the body
-    kFarewell = 2,  // number: kData that its sender has sent to this peer, on all flows together
+    kData = 1,          // number: which message of this sender to this peer
+    kFarewell = 2,      // number: messages that its sender has sent to this peer
     kFarewellSeen = 3,  // all those have come
     kDialMore = 4,      // number: flows that shall be there, dialled by who receives this
   };
   Kind kind = Kind::kData;
+  uint32_t length = 0;  // bytes that follow
+  uint32_t total = 0;   // bytes of the message
+  uint32_t offset = 0;  // where in it they belong
   uint64_t number = 0;
 };
 std::array<std::byte, MessageHead::kBytes> PackMessageHead(const MessageHead& head);
-// Empty for unknown kinds and for bodies over kMaxMessageBytes.
+// Empty for unknown kinds, messages over kMaxMessageBytes and pieces that reach beyond theirs.
 std::optional<MessageHead> ParseMessageHead(std::span<const std::byte, MessageHead::kBytes> bytes);
 
 }  // namespace thinwire

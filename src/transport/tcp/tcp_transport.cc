@@ -24,6 +24,12 @@ using Kind = MessageHead::Kind;
 
 constexpr std::string_view kName = "tcp";
 constexpr size_t kReadBudget = size_t{1} << 20;  // of one flow, before the others have a turn
+// Messages go in pieces where there are many flows, so that what one of them holds up is little.
+constexpr size_t kPiecesOfAll = size_t{512} << 10;  // what all flows together take at once
+constexpr size_t kLeastPiece = size_t{16} << 10;
+// What may lie unsent in a flow: little, so that what waits can still go by another flow; enough
+// that the flow doesn't run dry between two turns of the engine.
+constexpr size_t kMostUnsent = size_t{64} << 10;
 constexpr auto kSampleInterval = std::chrono::milliseconds(100);
 // The higher rank of a pair dials only when the lower one seems not to get through.
 constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
@@ -71,9 +77,11 @@ class TcpTransport final : public Transport {
 
   struct Peer {
     int rank = -1;
-    std::list<Flow> flows;  // those at their end are taken out by Poll
-    size_t turn = 0;        // whose turn it is to send
-    std::deque<Outgoing> queue;
+    std::list<Flow> flows;                        // those at their end are taken out by Poll
+    size_t turn = 0;                              // whose turn it is to send
+    std::deque<std::shared_ptr<Outgoing>> queue;  // of which something is left to begin
+    size_t piece_bytes = 0;                       // goes by one flow
+    Assembly assembly;
     uint64_t sent = 0;                 // kData, whole or not
     uint64_t received = 0;             // kData
     std::optional<uint64_t> farewell;  // how many it says it has sent
@@ -88,7 +96,7 @@ class TcpTransport final : public Transport {
 
   bool Drive();
   bool OnFlow(Flow* flow, uint32_t events);
-  bool Write(Flow* flow);
+  void OnWritten(Flow* flow, MessageStream::Outcome outcome);
   bool Pump(Peer* peer);
   bool StartNext(Peer* peer, Flow* flow);
   void SetBlocked(Flow* flow, bool blocked);
@@ -98,7 +106,7 @@ class TcpTransport final : public Transport {
   void Control(Peer* peer, Kind kind, uint64_t number, Request* request = nullptr);
   void OpenFlows();
   void GrowTo(Peer* peer, int flows);
-  void Pace(Peer* peer);
+  void ShareOut(Peer* peer);
   bool Waiting(const Peer& peer) const;
   PathSample SampleOf(const Peer& peer, TimePoint now) const;
   void SamplePaths(TimePoint now);
@@ -174,7 +182,7 @@ void TcpTransport::OpenFlows() {
     TW_LOG(kInfo, "rank {}: flow {} to rank {}, {}", rank_, peer.flows.size(), peer.rank,
            doorway_.tuning().congestion());
     if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, flows_wanted_);
-    Pace(&peer);
+    ShareOut(&peer);
     Pump(&peer);
   }
 }
@@ -203,8 +211,8 @@ Status TcpTransport::Send(int to, std::span<const std::byte> bytes, Request* req
                            kMaxMessageBytes);
   }
   request->state = Request::State::kPending;
-  ++peer.sent;
-  peer.queue.push_back({{Kind::kData, bytes.size()}, bytes, request});
+  peer.queue.push_back(std::make_shared<Outgoing>(
+      Outgoing{.kind = Kind::kData, .number = peer.sent++, .bytes = bytes, .request = request}));
   Pump(&peer);
   if (Waiting(peer)) next_sample_ = std::min(next_sample_, Now() + kSampleInterval);
   return {};
@@ -213,7 +221,8 @@ Status TcpTransport::Send(int to, std::span<const std::byte> bytes, Request* req
 void TcpTransport::Control(Peer* peer, Kind kind, uint64_t number, Request* request) {
   if (peer->lost || peer->rank == rank_) return;
   if (request != nullptr) request->state = Request::State::kPending;
-  peer->queue.push_front({{kind, number}, {}, request});
+  peer->queue.push_front(std::make_shared<Outgoing>(
+      Outgoing{.kind = kind, .number = number, .bytes = {}, .request = request}));
   Pump(peer);
 }
 
@@ -234,20 +243,18 @@ bool TcpTransport::Pump(Peer* peer) {
 // A flow that takes nothing of the message leaves it to the others.
 bool TcpTransport::StartNext(Peer* peer, Flow* flow) {
   if (!flow->fd.open() || flow->blocked || flow->write_error != 0) return false;
-  flow->stream.Start(peer->queue.front());
-  peer->queue.pop_front();
-  Write(flow);
-  if (!flow->stream.sending() || flow->stream.begun()) return true;
-  peer->queue.push_front(flow->stream.Abandon());
-  return false;
+  const std::shared_ptr<Outgoing> next = peer->queue.front();
+  const MessageStream::Outcome outcome =
+      flow->stream.WriteNext(flow->fd.get(), next, peer->piece_bytes);
+  const bool taken = outcome == MessageStream::Outcome::kDone || flow->stream.sending() != nullptr;
+  if (taken && next->begun == next->bytes.size()) peer->queue.pop_front();
+  OnWritten(flow, outcome);
+  return taken;
 }
 
-// Returns whether the flow can take another message.
-bool TcpTransport::Write(Flow* flow) {
-  const MessageStream::Outcome outcome = flow->stream.Write(flow->fd.get());
+void TcpTransport::OnWritten(Flow* flow, MessageStream::Outcome outcome) {
   if (outcome == MessageStream::Outcome::kBroken) flow->write_error = errno;
   SetBlocked(flow, outcome == MessageStream::Outcome::kBlocked);
-  return outcome == MessageStream::Outcome::kDone;
 }
 
 void TcpTransport::SetBlocked(Flow* flow, bool blocked) {
@@ -290,7 +297,8 @@ bool TcpTransport::OnFlow(Flow* flow, uint32_t events) {
   bool moved = false;
   if ((events & EPOLLOUT) != 0 && flow->blocked) {
     moved = true;
-    if (Write(flow)) Pump(flow->peer);
+    OnWritten(flow, flow->stream.Write(flow->fd.get()));
+    Pump(flow->peer);
   }
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) moved |= Read(flow);
   return moved;
@@ -298,7 +306,8 @@ bool TcpTransport::OnFlow(Flow* flow, uint32_t events) {
 
 bool TcpTransport::Read(Flow* flow) {
   Peer* const peer = flow->peer;
-  const MessageStream::Outcome outcome = flow->stream.Read(flow->fd.get(), kReadBudget, &incoming_);
+  const MessageStream::Outcome outcome =
+      flow->stream.Read(flow->fd.get(), kReadBudget, &peer->assembly, &incoming_);
   const int error = errno;
   for (Incoming& incoming : incoming_) Take(peer, std::move(incoming));
   incoming_.clear();
@@ -312,20 +321,20 @@ bool TcpTransport::Read(Flow* flow) {
 }
 
 void TcpTransport::Take(Peer* peer, Incoming incoming) {
-  switch (incoming.head.kind) {
+  switch (incoming.kind) {
     case Kind::kData:
       ++peer->received;
       if (!closed_) arrived_.emplace_back(peer->rank, std::move(incoming.buffer));
       break;
     case Kind::kFarewell:
-      peer->farewell = incoming.head.number;
+      peer->farewell = incoming.number;
       break;
     case Kind::kFarewellSeen:
       peer->farewell_answered = true;
       break;
     case Kind::kDialMore:
       if (doorway_.CanDial(peer->rank)) {
-        GrowTo(peer, static_cast<int>(std::min<uint64_t>(incoming.head.number, kMaxFlows)));
+        GrowTo(peer, static_cast<int>(std::min<uint64_t>(incoming.number, kMaxFlows)));
       }
       break;
   }
@@ -343,8 +352,9 @@ void TcpTransport::CheckFarewell(Peer* peer) {
 // ---- Paths --------------------------------------------------------------------------------------
 
 bool TcpTransport::Waiting(const Peer& peer) const {
-  return !peer.queue.empty() || std::any_of(peer.flows.begin(), peer.flows.end(),
-                                            [](const Flow& f) { return f.stream.sending(); });
+  return !peer.queue.empty() ||
+         std::any_of(peer.flows.begin(), peer.flows.end(),
+                     [](const Flow& f) { return f.stream.sending() != nullptr; });
 }
 
 PathSample TcpTransport::SampleOf(const Peer& peer, TimePoint now) const {
@@ -398,14 +408,18 @@ PathFigures TcpTransport::PathTo(int peer_rank) const {
 void TcpTransport::SetRate(int peer, double bytes_per_second) {
   if (!CheckRank(peer, peers_.size()).ok()) return;
   peers_[static_cast<size_t>(peer)].rate = bytes_per_second;
-  Pace(&peers_[static_cast<size_t>(peer)]);
+  ShareOut(&peers_[static_cast<size_t>(peer)]);
 }
 
 // Of several flows each may use half the path: others may just be held up by a loss.
-void TcpTransport::Pace(Peer* peer) {
-  if (peer->rate <= 0) return;
+void TcpTransport::ShareOut(Peer* peer) {
+  if (peer->flows.empty()) return;
+  peer->piece_bytes = std::max(kLeastPiece, kPiecesOfAll / peer->flows.size());
   const double share = peer->flows.size() > 1 ? 0.5 : 1;
-  for (const Flow& flow : peer->flows) PaceFlow(flow.fd.get(), peer->rate * share * kPacingSlack);
+  for (const Flow& flow : peer->flows) {
+    LimitUnsent(flow.fd.get(), std::min(peer->piece_bytes, kMostUnsent));
+    if (peer->rate > 0) PaceFlow(flow.fd.get(), peer->rate * share * kPacingSlack);
+  }
 }
 
 // ---- Failure ------------------------------------------------------------------------------------
@@ -417,13 +431,10 @@ void TcpTransport::EndFlow(Flow* flow, const std::string& why) {
   swept_ = false;
   Fail(peer, RemoteError("the connection to rank {} is lost: {}", peer->rank, why));
   if (std::exchange(peer->lost, true)) return;
-  const auto fail = [](const Outgoing& outgoing) {
-    if (outgoing.request != nullptr) outgoing.request->state = Request::State::kFailed;
-  };
-  for (const Outgoing& outgoing : peer->queue) fail(outgoing);
+  for (const auto& outgoing : peer->queue) outgoing->Fail();
   peer->queue.clear();
   for (Flow& other : peer->flows) {
-    if (other.stream.sending()) fail(other.stream.Abandon());
+    if (other.stream.sending() != nullptr) other.stream.sending()->Fail();
     if (other.fd.open()) SetBlocked(&other, false);
   }
 }
