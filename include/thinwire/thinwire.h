@@ -55,8 +55,8 @@ typedef enum {
   thinwireTimeout = 8          /* peers did not come in time: abort and rebuild */
 } thinwireResult_t;
 
-/* Values equal those of ncclDataType_t. The last of each enum that goes into a call is no value: with
- * it a compiler may not assume what numbers callers pass, and wrong ones can be refused. */
+/* Values equal those of ncclDataType_t. The last of each enum that goes into a call is no value:
+ * with it a compiler may not assume what numbers callers pass, and wrong ones can be refused. */
 typedef enum {
   thinwireInt8 = 0,
   thinwireUint8 = 1,
@@ -108,27 +108,29 @@ typedef struct {
   size_t size;
   unsigned magic;
   unsigned version;
-  const char* transport;     /* THINWIRE_TRANSPORT: "ucx", "loopback", "auto" */
-  const char* policy;        /* THINWIRE_POLICY: see Policy below */
-  const char* link;          /* THINWIRE_LINK: "rate=500mbit,delay=20ms" or "file=PATH" */
-  const char* shape;         /* THINWIRE_SHAPE: emulate such links in this process */
-  const char* netInterface;  /* THINWIRE_INTERFACE: "eth0" */
-  double timeoutSeconds;     /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
+  const char* transport;    /* THINWIRE_TRANSPORT: "ucx", "loopback", "auto" */
+  const char* policy;       /* THINWIRE_POLICY: see Policy below */
+  const char* link;         /* THINWIRE_LINK: "rate=500mbit,delay=20ms", "file=PATH", "measure" */
+  const char* shape;        /* THINWIRE_SHAPE: emulate such links in this process */
+  const char* netInterface; /* THINWIRE_INTERFACE: "eth0" */
+  double timeoutSeconds;    /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
   double connectTimeoutSeconds; /* THINWIRE_CONNECT_TIMEOUT: longest wait of set-up */
-  double silenceSeconds;     /* THINWIRE_SILENCE: a silent peer is given up after this */
-  size_t segmentBytes;       /* THINWIRE_SEGMENT: wire bytes a segment aims at */
-  int measureError;          /* THINWIRE_MEASURE_ERROR: 1 fills thinwireStatistics_t.relativeError */
-  size_t stateBytes;         /* THINWIRE_STATE_BYTES: memory for the state of codecs */
-  const char* stateFolder;   /* THINWIRE_STATE_FOLDER: where state beyond that goes */
-  int threads;               /* THINWIRE_THREADS: threads that encode, decode and reduce */
-  const char* device;        /* THINWIRE_DEVICE: "host", "cuda", "auto" */
-  const char* sites;         /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
+  double silenceSeconds;        /* THINWIRE_SILENCE: a silent peer is given up after this */
+  size_t segmentBytes;          /* THINWIRE_SEGMENT: wire bytes a segment aims at */
+  int measureError;        /* THINWIRE_MEASURE_ERROR: 1 fills thinwireStatistics_t.relativeError */
+  size_t stateBytes;       /* THINWIRE_STATE_BYTES: memory for the state of codecs */
+  const char* stateFolder; /* THINWIRE_STATE_FOLDER: where state beyond that goes */
+  int threads;             /* THINWIRE_THREADS: threads that encode, decode and reduce */
+  const char* device;      /* THINWIRE_DEVICE: "host", "cuda", "auto" */
+  const char* sites;       /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
-#define THINWIRE_CONFIG_INITIALIZER                                                             \
-  {sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL,    \
-   NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL}
+#define THINWIRE_CONFIG_INITIALIZER                                                           \
+  {                                                                                           \
+    sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
+        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL                           \
+  }
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
 THINWIRE_API thinwireResult_t thinwireGetVersion(int* version);
@@ -174,11 +176,34 @@ THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);
  * Valid until this thread's next call. `comm` may be NULL. */
 THINWIRE_API const char* thinwireGetLastError(thinwireComm_t comm);
 
+/* What is known of the link from one rank to another. */
+typedef enum {
+  thinwireLinkUnknown = 0,
+  thinwireLinkGiven = 1,    /* THINWIRE_LINK or THINWIRE_SHAPE says so */
+  thinwireLinkMeasured = 2, /* probed when the communicator was made */
+  thinwireLinkInferred = 3, /* from probes of other pairs */
+  thinwireLinkLearned = 4,  /* from traffic since */
+  thinwireLinkOriginForceInt = 0x7fffffff
+} thinwireLinkOrigin_t;
+
+typedef struct {
+  size_t size;          /* set to sizeof(thinwireLink_t) before the call */
+  double bitsPerSecond; /* on the wire, headers included; 0: not known */
+  double delaySeconds;  /* one way */
+  double loss;          /* probability of a packet; 0 where the transport can't tell */
+  double ageSeconds;    /* since it was found */
+  thinwireLinkOrigin_t origin;
+} thinwireLink_t;
+
+/* What operations on `comm` are planned by: the same on all ranks between two collectives. */
+THINWIRE_API thinwireResult_t thinwireCommGetLink(thinwireComm_t comm, int from, int to,
+                                                  thinwireLink_t* link);
+
 /* ---- Operations -----------------------------------------------------------------------------
- * Memory and streams. A communicator is bound to the CUDA device that is current when it is made, if
- * there is one. Calls on buffers in its memory return at once and take place in the order of
- * `options->stream` (NULL: the legacy default stream): they start when the stream comes to them, and
- * what the stream does next finds them done. They may be captured in a CUDA graph, on all ranks
+ * Memory and streams. A communicator is bound to the CUDA device that is current when it is made,
+ * if there is one. Calls on buffers in its memory return at once and take place in the order of
+ * `options->stream` (NULL: the legacy default stream): they start when the stream comes to them,
+ * and what the stream does next finds them done. They may be captured in a CUDA graph, on all ranks
  * alike; the graph must be destroyed before the communicator. Host memory from cudaHostAlloc or
  * cudaHostRegister is treated so where a stream is given. Calls on other host memory return when
  * their result is there. Ranks of both kinds may meet in one call, and get the same bits.
@@ -200,9 +225,11 @@ typedef struct {
 
 #define THINWIRE_NO_KEY UINT64_MAX
 #define THINWIRE_CALL_MAGIC 0x74776f70u
-#define THINWIRE_CALL_OPTIONS_INITIALIZER                                                      \
-  {sizeof(thinwireCallOptions_t), THINWIRE_CALL_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
-   NULL, THINWIRE_NO_KEY}
+#define THINWIRE_CALL_OPTIONS_INITIALIZER                                                        \
+  {                                                                                              \
+    sizeof(thinwireCallOptions_t), THINWIRE_CALL_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
+        NULL, THINWIRE_NO_KEY                                                                    \
+  }
 
 /* recv[i] = op over r of send_r[i], i < count, on every rank. */
 THINWIRE_API thinwireResult_t thinwireAllReduce(const void* send, void* recv, size_t count,
@@ -277,8 +304,8 @@ THINWIRE_API thinwireResult_t thinwirePolicyCheck(const char* policy);
 /* How far one encode by `codec`, such as "q8", may move an element x:
  *   relative * |x| + ofBlock * max |x_i| over its block + ofChunk * max |x_i| over its chunk
  *   + absolute
- * (docs/codecs.md has blocks and chunks). All 0 for an exact codec. Magnitudes that bf16 or fp16 round
- * to Inf are not covered. */
+ * (docs/codecs.md has blocks and chunks). All 0 for an exact codec. Magnitudes that bf16 or fp16
+ * round to Inf are not covered. */
 THINWIRE_API thinwireResult_t thinwireCodecErrorBound(const char* codec, double* relative,
                                                       double* ofBlock, double* ofChunk,
                                                       double* absolute);
@@ -306,8 +333,8 @@ THINWIRE_API thinwireResult_t thinwireStateRestore(thinwireComm_t comm, thinwire
  * that need it. */
 THINWIRE_API thinwireResult_t thinwireStatePrefetch(thinwireComm_t comm, const uint64_t* keys,
                                                     size_t nkeys);
-/* Drops the state of a key on this rank. The other ranks must do the same, but for references: there
- * the next call sends all of the elements. */
+/* Drops the state of a key on this rank. The other ranks must do the same, but for references:
+ * there the next call sends all of the elements. */
 THINWIRE_API thinwireResult_t thinwireStateForget(thinwireComm_t comm, uint64_t key);
 
 /* ---- Statistics ----------------------------------------------------------------------------- */
@@ -315,20 +342,20 @@ THINWIRE_API thinwireResult_t thinwireStateForget(thinwireComm_t comm, uint64_t 
 /* Sums over the calls of one operation since the communicator began or was reset. Times are those
  * of this rank and overlap, so they don't add up to totalSeconds. */
 typedef struct {
-  size_t size;            /* set to sizeof(thinwireStatistics_t) before the call */
+  size_t size; /* set to sizeof(thinwireStatistics_t) before the call */
   uint64_t calls;
-  uint64_t rawBytes;      /* payload this rank sent, before encoding */
-  uint64_t wireBytes;     /* frames this rank sent for it, headers included */
-  double ratio;           /* rawBytes / wireBytes; 1 where nothing was sent */
+  uint64_t rawBytes;  /* payload this rank sent, before encoding */
+  uint64_t wireBytes; /* frames this rank sent for it, headers included */
+  double ratio;       /* rawBytes / wireBytes; 1 where nothing was sent */
   double encodeSeconds;
-  double decodeSeconds;   /* decoding and reducing */
-  double wireSeconds;     /* from the first frame sent to the last received */
-  double waitSeconds;     /* with nothing to do but wait for peers */
-  double totalSeconds;    /* from the call to its end */
-  double relativeError;   /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded in host memory;
-                             -1: unmeasured */
-  char codec[64];         /* of the last call */
-  char algorithm[32];     /* of the last call */
+  double decodeSeconds; /* decoding and reducing */
+  double wireSeconds;   /* from the first frame sent to the last received */
+  double waitSeconds;   /* with nothing to do but wait for peers */
+  double totalSeconds;  /* from the call to its end */
+  double relativeError; /* sqrt(sum (x - x')^2 / sum x^2) over what was encoded in host memory;
+                           -1: unmeasured */
+  char codec[64];       /* of the last call */
+  char algorithm[32];   /* of the last call */
 } thinwireStatistics_t;
 
 THINWIRE_API thinwireResult_t thinwireCommGetStatistics(thinwireComm_t comm,

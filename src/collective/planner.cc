@@ -33,9 +33,15 @@ size_t OutputElements(const PlanRequest& request) {
 }  // namespace
 
 Planner::Planner(LinkModel links, CostModel costs, size_t segment_bytes)
-    : links_(std::move(links)),
+    : links_(links),
+      first_links_(std::move(links)),
       costs_(costs),
       segment_bytes_(std::min(segment_bytes, kMaxSegmentBytes)) {}
+
+void Planner::Adopt(LinkModel links) {
+  links_ = std::move(links);
+  plans_.clear();
+}
 
 std::vector<Algorithm> Planner::Candidates(Operation operation, const Codec& codec) {
   if (operation != Operation::kAllReduce) return {Algorithm::kDirect};

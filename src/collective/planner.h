@@ -35,6 +35,10 @@ class Planner {
   Simulation Predict(const PlanRequest& request, Algorithm algorithm) const;
 
   const LinkModel& links() const { return links_; }
+  // The first it had: what both ends of a pair go by, whose calls no order ties to those of others.
+  const LinkModel& first_links() const { return first_links_; }
+  // From now on with other links; forgets its answers.
+  void Adopt(LinkModel links);
 
  private:
   using Key = std::tuple<Operation, DataType, Reduction, size_t, int, const Codec*, Algorithm, int>;
@@ -43,6 +47,7 @@ class Planner {
   Algorithm Choose(const PlanRequest& request);
 
   LinkModel links_;
+  const LinkModel first_links_;
   CostModel costs_;
   size_t segment_bytes_;
   std::map<Key, std::shared_ptr<const Plan>> plans_;

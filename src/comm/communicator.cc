@@ -211,6 +211,7 @@ Status Communicator::Connect(const UniqueId& id) {
          transport->name(), links.known() ? settings.link : "unknown", FormatBytes(segment_bytes),
          env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, segment_bytes);
+  refresh_ = std::make_unique<LinkRefresh>(rank_, links);
   engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get(),
                                      std::move(early));
   return {};
@@ -259,9 +260,40 @@ Status Communicator::CheckArguments(const Call& call) const {
   return {};
 }
 
-Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) const {
+void Communicator::Resolve(const Call& call, Policy::Choice* choice) {
+  constexpr size_t kRemembered = 512;
+  const bool keyed = KeyOf(call) != kNoKey;
+  const AutoKey key(call.operation, call.dtype, call.count, call.root, keyed, choice->algorithm,
+                    choice->target);
+  auto found = chosen_.find(key);
+  if (found == chosen_.end()) {
+    if (chosen_.size() >= kRemembered) chosen_.clear();
+    CodecChoice fresh = ChooseCodec(*choice->target, RequestOf(call, &RawCodec()),
+                                    choice->algorithm, keyed, rank_, *planner_);
+    TW_LOG(kInfo, "{} of {} {}: {} is {}", NameOf(call.operation), call.count, NameOf(call.dtype),
+           FormatTarget(*choice->target), fresh.reason);
+    found = chosen_.emplace(key, std::move(fresh)).first;
+  }
+  choice->codec = found->second.codec;
+  if (found->second.algorithm != Algorithm::kAuto) choice->algorithm = found->second.algorithm;
+}
+
+PlanRequest Communicator::RequestOf(const Call& call, const Codec* codec) const {
+  PlanRequest request;
+  request.operation = call.operation;
+  request.dtype = call.dtype;
+  request.reduction = call.reduction;
+  request.count = call.count;
+  request.root = call.root;
+  request.ranks = ranks_;
+  request.codec = codec;
+  return request;
+}
+
+Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
   Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction,
                                      call.count * SizeOf(call.dtype), call.tensor);
+  if (choice.target && ranks_ > 1 && call.count > 0) Resolve(call, &choice);
   if (choice.codec->sums_exactly() && ranks_ > kMaxExactRanks) {
     choice.exact_because = fmt::format("sums in {} are exact up to {} ranks only",
                                        choice.codec->spec(), kMaxExactRanks);
@@ -276,7 +308,7 @@ Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) co
   return choice;
 }
 
-Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) const {
+Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) {
   if (call.operation == Operation::kBarrier) return Policy::Choice{};
   if (call.policy == nullptr) {
     Policy::Choice choice = ChoiceOf(policy_, call);
@@ -324,15 +356,10 @@ Result<Device*> Communicator::DeviceOf(const Call& call) const {
 Result<Collective> Communicator::Prepare(const Call& call) {
   TW_TRY(engine_->error());
   TW_TRY(CheckArguments(call));
+  const bool in_common = !IsPointToPoint(call.operation);
+  if (in_common) TW_TRY(RefreshLinks());
   TW_ASSIGN(const Policy::Choice choice, ChoiceFor(call));
-  PlanRequest request;
-  request.operation = call.operation;
-  request.dtype = call.dtype;
-  request.reduction = call.reduction;
-  request.count = call.count;
-  request.root = call.root;
-  request.ranks = ranks_;
-  request.codec = choice.codec;
+  const PlanRequest request = RequestOf(call, choice.codec);
   // A rule for several operations may name an algorithm that only some of them have.
   const bool has_choice = Planner::Candidates(call.operation, *request.codec).size() > 1;
   Collective collective;
@@ -355,7 +382,28 @@ Result<Collective> Communicator::Prepare(const Call& call) {
     collective.steps = std::make_shared<AgreedSteps>(*collective.plan, device);
     TW_ASSIGN(collective.agreement, AgreementOn(collective));
   }
+  if (in_common) {
+    collective.links = adopted_;
+    refresh_->Count();
+  }
   return collective;
+}
+
+Status Communicator::RefreshLinks() {
+  if (!refresh_->due()) return {};
+  TW_ASSIGN(std::optional<LinkModel> fresh, refresh_->Take(planner_->links()));
+  if (fresh) {
+    TW_LOG(kInfo, "rank {}: plans by the links as learned from traffic from now on", rank_);
+    adopted_ = std::make_shared<const LinkModel>(*fresh);
+    planner_->Adopt(*std::move(fresh));
+    chosen_.clear();
+    links_since_ = Now();
+  }
+  TW_ASSIGN(auto plan, planner_->PlanFor(refresh_->request(), Algorithm::kAuto, rank_));
+  std::vector<Collective> gathering;
+  gathering.push_back(refresh_->Start(std::move(plan), engine_->LearnedLinks()));
+  refresh_->Started(engine_->Submit(std::move(gathering)).front());
+  return {};
 }
 
 Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& whole) {
