@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "collective/arrival_rate.h"
 #include "collective/link_survey.h"
 #include "wire/frame.h"
@@ -25,8 +26,9 @@ constexpr double kQueueSeconds = 20e-3;  // of bytes granted beyond a round trip
 constexpr double kHintSeconds = 8e-3;    // of bytes coming in: then a rate is known roughly
 constexpr double kPauseShare = 0.25;     // of a round trip: senders wait longer between flights
 constexpr double kLevel = 1.15;          // a flow that grows less in a round trip fills its link
-constexpr double kLevelPeriods = 4.5;    // and has brought in so many times what comes in one
-constexpr double kGets = 0.6;            // but one that grows less than this is being held up
+constexpr double kYoungRoundTrips = 8;
+constexpr double kLevelPeriods = 4.5;  // and has brought in so many times what comes in one
+constexpr double kGets = 0.6;          // but one that grows less than this is being held up
 constexpr double kStillGrowing = 1.3;
 constexpr double kDoubling = 1.75;  // round trips of bytes granted while a flow grows
 constexpr double kEnoughSeconds =
@@ -34,6 +36,7 @@ constexpr double kEnoughSeconds =
 constexpr size_t kEnoughNearBytes = size_t{1} << 20;  // where a round trip is shorter than ...
 constexpr double kNearSeconds = 2e-3;
 constexpr double kFarSeconds = 5e-3;     // flows with a longer round trip are warmed up
+constexpr double kTrainRoundTrips = 8;   // of a train, after that, about
 constexpr double kWarmUpRoundTrips = 6;  // of slow start
 constexpr double kWarmUpShare = 0.4;     // of the budget at most
 constexpr double kLostGraceSeconds = 0.1;
@@ -62,12 +65,13 @@ class LinkProbe {
     double pause() const { return kPauseShare * round_trip; }
     double period() const { return std::max(round_trip, kEnoughSeconds / 2); }
     ArrivalRate Rate(double now) const {
-      const ArrivalRate late = RateOf(ArrivalsAfter(arrivals, now - 4 * period()), pause());
+      const ArrivalRate late = RateOf(ArrivalsAfter(arrivals, now - 2 * period()), pause());
       return late.bytes_per_second > 0 ? late : RateOf(arrivals, pause());
     }
     // What comes from it.
     std::vector<Arrival> arrivals;  // of the train that is measured, or the warm-up
     uint64_t received = 0;          // bytes of trains
+    double first_seconds = 0;       // when the first came
     uint64_t granted = 0;
     // What goes to it.
     double lost_at = 0;  // its connection broke
@@ -96,6 +100,7 @@ class LinkProbe {
   void NextTrain();
   void StepTrain();
   void Conclude(int source, bool certain);
+  void LogTrain(int source, bool certain) const;
   void Tell();
   double LongestRoundTrip() const;
   void Grant(int source, ProbeNote::What what, bool force);
@@ -214,11 +219,12 @@ double LinkProbe::LongestRoundTrip() const {
 void LinkProbe::StartWarmUp() {
   phase_ = Phase::kWarmUp;
   phase_began_ = Elapsed();
-  if (order_.size() < 2 || LongestRoundTrip() < kFarSeconds) return NextTrain();
-  // Only peers whose train there will be time for.
-  const double left = options_.budget_seconds * (1 - kWarmUpShare) - phase_began_;
-  const double each = LongestRoundTrip() + kEnoughSeconds;
-  const auto warmed = static_cast<size_t>(std::max(1.0, left / each));
+  const double each = kTrainRoundTrips * LongestRoundTrip() + kEnoughSeconds;
+  const double left =
+      options_.budget_seconds - phase_began_ - kWarmUpRoundTrips * LongestRoundTrip();
+  // Only peers whose train there will be time for; one train alone begins at once.
+  const auto warmed = static_cast<size_t>(std::max(0.0, left / each));
+  if (std::min(warmed, order_.size()) < 2 || LongestRoundTrip() < kFarSeconds) return NextTrain();
   for (size_t i = 0; i < std::min(warmed, order_.size()); ++i) {
     Grant(order_[i], ProbeNote::What::kWarmUp, /*force=*/true);
   }
@@ -262,7 +268,9 @@ void LinkProbe::StepTrain() {
   const double growth = GrowthOf(source.arrivals, source.period(), now);
   const double lately =
       static_cast<double>(BytesOf(ArrivalsAfter(source.arrivals, now - source.period())));
-  const bool past_start = static_cast<double>(source.received) > kLevelPeriods * lately;
+  // A flow that gets going halts now and then: young ones aren't judged.
+  const bool past_start = now - source.first_seconds > kYoungRoundTrips * source.round_trip &&
+                          static_cast<double>(source.received) > kLevelPeriods * lately;
   const bool level = past_start && growth > kGets && growth < kLevel;
   // Should it be silent, or its sender be busy with another rank for long, the others have a turn.
   const double heard = source.arrivals.empty() ? phase_began_ : source.arrivals.back().seconds;
@@ -278,9 +286,23 @@ void LinkProbe::Conclude(int rank, bool certain) {
   ProbeNote end;
   end.what = ProbeNote::What::kEnd;
   SendNote(rank, end);
+  LogTrain(rank, certain);
   const ArrivalRate rate = peer(rank).Rate(Elapsed());
   const auto on_wire = static_cast<float>(rate.bytes_per_second / kWireEfficiency);
   findings_[static_cast<size_t>(rank)].rate = certain ? on_wire : -on_wire;
+}
+
+void LinkProbe::LogTrain(int rank, bool certain) const {
+  const Peer& source = peers_[static_cast<size_t>(rank)];
+  std::vector<size_t> kilobytes;
+  for (const Arrival& arrival : source.arrivals) {
+    const double periods = (arrival.seconds - source.arrivals.front().seconds) / source.period();
+    kilobytes.resize(static_cast<size_t>(periods) + 1);
+    kilobytes.back() += arrival.bytes / 1000;
+  }
+  TW_LOG(kTrace, "rank {}: train from rank {}, {}, of {}; asked for at {:.3f}; kB each {}: {}",
+         options_.rank, rank, certain ? "level" : "cut off", FormatBytes(source.granted),
+         phase_began_, FormatSeconds(source.period()), fmt::join(kilobytes, " "));
 }
 
 void LinkProbe::Tell() {
@@ -447,6 +469,7 @@ Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) 
 
 void LinkProbe::TakeTrain(size_t bytes, int source, double now) {
   Peer& from = peer(source);
+  if (from.received == 0) from.first_seconds = now;
   from.received += bytes;
   if (phase_ == Phase::kTrains && place_ < order_.size()) {
     // What came while another's last bytes came too says little.
