@@ -41,6 +41,7 @@ constexpr double kWarmUpRoundTrips = 6;  // of slow start
 constexpr double kWarmUpShare = 0.4;     // of the budget at most
 constexpr double kLostGraceSeconds = 0.1;
 constexpr const char* kContext = "measuring links";
+constexpr int kFramesAtOnce = 16;
 constexpr size_t kMaxFramesInFlight = 1024;  // handed to the transport for one peer
 
 class LinkProbe {
@@ -354,7 +355,10 @@ bool LinkProbe::SendTrains() {
   for (const int rank : order_) {
     Peer& to = peer(rank);
     const bool turn = to.warming || (!served_.empty() && served_.front() == rank);
-    while (turn && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight) {
+    // Not all at once: what comes in is to be noted when it comes.
+    for (int i = 0;
+         turn && i < kFramesAtOnce && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight;
+         ++i) {
       ProbeNote note;
       note.what = ProbeNote::What::kTrain;
       constexpr size_t kFill = kTrainFrameBytes - kFrameHeaderBytes - kProbeNoteBytes;
