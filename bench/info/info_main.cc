@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// thinwire-info: what this build has, and what settings are in effect; `thinwire-info links`, started
-// on all ranks of a job: what its links are like.
+// thinwire-info: what this build has, and what settings are in effect; `thinwire-info links`,
+// started on all ranks of a job: what its links are like.
 
 #include <fmt/format.h>
 
@@ -31,10 +31,8 @@ struct Flags {
 };
 
 std::string DeviceNames(const Env& env) {
-  const auto cuda = MakeCudaDevice({.device = env.cuda_device,
-                                    .wait = env.cuda_wait,
-                                    .modules = env.modules,
-                                    .nccl = env.nccl});
+  const auto cuda = MakeCudaDevice(
+      {.device = env.cuda_device, .wait = env.cuda_wait, .modules = env.modules, .nccl = env.nccl});
   return cuda.ok() ? "host, cuda" : fmt::format("host (no cuda: {})", cuda.status().message());
 }
 

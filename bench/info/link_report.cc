@@ -26,8 +26,8 @@ void ForEachPair(const LinkModel& links, const Visit& visit) {
 }  // namespace
 
 std::string LinksAsFile(const LinkModel& links, double age_seconds) {
-  std::string text = fmt::format("# links of {} ranks, found {} ago\n", links.ranks(),
-                                 FormatSeconds(age_seconds));
+  std::string text =
+      fmt::format("# links of {} ranks, found {} ago\n", links.ranks(), FormatSeconds(age_seconds));
   text += fmt::format("# {:>4} {:>4} {:>14} {:>12} {:>8}\n", "from", "to", "rate", "delay", "loss");
   ForEachPair(links, [&](int from, int to, const Link& link) {
     // Nothing is known of it: no line of a link file says so.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The links of a communicator, printed: as a link file with remarks (docs/link-file.md), or as JSON.
+// The links of a communicator, printed: as a link file with remarks (docs/link-file.md), or as
+// JSON.
 
 #ifndef THINWIRE_BENCH_INFO_LINK_REPORT_H_
 #define THINWIRE_BENCH_INFO_LINK_REPORT_H_

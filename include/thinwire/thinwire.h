@@ -111,7 +111,7 @@ typedef struct {
   unsigned version;
   const char* transport;        /* THINWIRE_TRANSPORT: "ucx", "tcp", "loopback", "mpi", "auto" */
   const char* policy;           /* THINWIRE_POLICY: see Policy below */
-  const char* link;             /* THINWIRE_LINK: "rate=500mbit,delay=20ms" or "file=PATH" */
+  const char* link;             /* THINWIRE_LINK: "rate=500mbit,delay=20ms", "file=PATH", "measure" */
   const char* shape;            /* THINWIRE_SHAPE: emulate such links in this process */
   const char* netInterface;     /* THINWIRE_INTERFACE: "eth0" */
   double timeoutSeconds;        /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
@@ -176,6 +176,29 @@ THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);
 /* Text of the last failure: of `comm` where it has failed, else of the calling thread; "" if none.
  * Valid until this thread's next call. `comm` may be NULL. */
 THINWIRE_API const char* thinwireGetLastError(thinwireComm_t comm);
+
+/* What is known of the link from one rank to another. */
+typedef enum {
+  thinwireLinkUnknown = 0,
+  thinwireLinkGiven = 1,    /* THINWIRE_LINK or THINWIRE_SHAPE says so */
+  thinwireLinkMeasured = 2, /* probed when the communicator was made */
+  thinwireLinkInferred = 3, /* from probes of other pairs */
+  thinwireLinkLearned = 4,  /* from traffic since */
+  thinwireLinkOriginForceInt = 0x7fffffff
+} thinwireLinkOrigin_t;
+
+typedef struct {
+  size_t size;          /* set to sizeof(thinwireLink_t) before the call */
+  double bitsPerSecond; /* on the wire, headers included; 0: not known */
+  double delaySeconds;  /* one way */
+  double loss;          /* probability of a packet; 0 where the transport can't tell */
+  double ageSeconds;    /* since it was found */
+  thinwireLinkOrigin_t origin;
+} thinwireLink_t;
+
+/* What operations on `comm` are planned by: the same on all ranks between two collectives. */
+THINWIRE_API thinwireResult_t thinwireCommGetLink(thinwireComm_t comm, int from, int to,
+                                                  thinwireLink_t* link);
 
 /* ---- Operations -----------------------------------------------------------------------------
  * Memory and streams. A communicator is bound to the CUDA device that is current when it is made,

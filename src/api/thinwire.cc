@@ -281,6 +281,29 @@ thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm, thinwireResult_t
   });
 }
 
+thinwireResult_t thinwireCommGetLink(thinwireComm_t comm, int from, int to, thinwireLink_t* link) {
+  return Guard([&]() -> Status {
+    TW_TRY(CheckComm(comm));
+    TW_TRY(CheckPointer(link, "link"));
+    if (link->size != sizeof(thinwireLink_t)) {
+      return InvalidArgument("link->size must be set to sizeof(thinwireLink_t)");
+    }
+    const Communicator& communicator = *comm->communicator;
+    const int ranks = communicator.ranks();
+    if (from < 0 || from >= ranks || to < 0 || to >= ranks || from == to) {
+      return InvalidArgument("there is no link from rank {} to rank {} among {} ranks", from, to,
+                             ranks);
+    }
+    const Link& known = communicator.links().at(from, to);
+    link->bitsPerSecond = known.rate * 8;
+    link->delaySeconds = known.delay;
+    link->loss = known.loss;
+    link->ageSeconds = ToSeconds(Now() - communicator.links_since());
+    link->origin = static_cast<thinwireLinkOrigin_t>(known.origin);
+    return {};
+  });
+}
+
 const char* thinwireGetErrorString(thinwireResult_t result) {
   switch (result) {
     case thinwireSuccess:

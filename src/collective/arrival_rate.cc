@@ -2,8 +2,8 @@
 #include "collective/arrival_rate.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -14,9 +14,9 @@ constexpr double kLongestSpellSeconds = 2e-3;
 constexpr double kShortestSpellSeconds = 0.25e-3;
 constexpr double kSpells = 16;
 constexpr size_t kFewestArrivals = 4;
-constexpr double kAlike = 2;         // a spell this many times faster or slower than most is left out
+constexpr double kAlike = 2;  // a spell this many times faster or slower than most is left out
 constexpr double kUnusual = 4;
-constexpr double kNotRising = 1.15;  // of the second half over the first
+constexpr double kWorthJudging = 96e3;  // bytes: fewer come in lumps
 
 struct Spell {
   double seconds;
@@ -86,21 +86,28 @@ ArrivalRate RateOf(std::span<const Arrival> arrivals, double pause_seconds) {
   return sum;
 }
 
-std::span<const Arrival> LaterHalf(std::span<const Arrival> arrivals) {
-  uint64_t all = 0;
-  for (const Arrival& arrival : arrivals) all += arrival.bytes;
-  uint64_t first = 0;
-  size_t half = 0;
-  while (half < arrivals.size() && 2 * first < all) first += arrivals[half++].bytes;
-  return arrivals.subspan(half);
+std::span<const Arrival> ArrivalsAfter(std::span<const Arrival> arrivals, double since) {
+  const auto first = std::find_if(arrivals.begin(), arrivals.end(),
+                                  [since](const Arrival& a) { return a.seconds > since; });
+  return {first, arrivals.end()};
 }
 
-bool Settled(std::span<const Arrival> arrivals, double pause_seconds) {
-  const std::span<const Arrival> later = LaterHalf(arrivals);
-  const auto first = arrivals.first(arrivals.size() - later.size());
-  const double before = RateOf(first, pause_seconds).bytes_per_second;
-  const double after = RateOf(later, pause_seconds).bytes_per_second;
-  return before > 0 && after > 0 && after < kNotRising * before;
+size_t BytesOf(std::span<const Arrival> arrivals) {
+  size_t bytes = 0;
+  for (const Arrival& arrival : arrivals) bytes += arrival.bytes;
+  return bytes;
+}
+
+double GrowthOf(std::span<const Arrival> arrivals, double period_seconds, double now) {
+  constexpr size_t kPeriods = 4;
+  std::array<double, kPeriods> bytes = {};  // the last period first
+  if (arrivals.empty() || now - arrivals.front().seconds < kPeriods * period_seconds) return 0;
+  for (const Arrival& arrival : ArrivalsAfter(arrivals, now - kPeriods * period_seconds)) {
+    const auto ago = static_cast<size_t>(std::max(0.0, now - arrival.seconds) / period_seconds);
+    bytes[std::min(ago, kPeriods - 1)] += static_cast<double>(arrival.bytes);
+  }
+  const double before = std::max(bytes[2], bytes[3]);
+  return before >= kWorthJudging ? std::max(bytes[0], bytes[1]) / before : 0;
 }
 
 }  // namespace thinwire

@@ -21,18 +21,23 @@ struct ArrivalRate {
 };
 
 // The rate at which bytes come while they come. A sender that may not send more before it hears
-// from the receiver sends in flights; each arrives at the rate of the narrowest stretch, with a pause
-// before the next. So a rate is known before TCP's slow start has ended. Flights are cut into spells
-// of 2 ms, long enough that a late wake-up matters little; of those, the ones within a factor of two
-// of the median spell (by bytes) are added up. A pause is longer than `pause_seconds` and than four
-// times what usually lies between arrivals.
+// from the receiver sends in flights; each arrives at the rate of the narrowest stretch, with a
+// pause before the next. So a rate is known before TCP's slow start has ended. Flights are cut into
+// spells of 2 ms, long enough that a late wake-up matters little; of those, the ones within a
+// factor of two of the median spell (by bytes) are added up. A pause is longer than `pause_seconds`
+// and than four times what usually lies between arrivals.
 ArrivalRate RateOf(std::span<const Arrival> arrivals, double pause_seconds);
 
-// The later arrivals that bring half of all bytes.
-std::span<const Arrival> LaterHalf(std::span<const Arrival> arrivals);
+// The arrivals after `since`.
+std::span<const Arrival> ArrivalsAfter(std::span<const Arrival> arrivals, double since);
 
-// Whether the later half came no faster than the first, but for noise.
-bool Settled(std::span<const Arrival> arrivals, double pause_seconds);
+size_t BytesOf(std::span<const Arrival> arrivals);
+
+// How much more came in the better of the last two periods before `now` than in the better of the
+// two before those; 0 where they reach back beyond the first arrival, or too little came to tell.
+// While a flow gets going that is 2 and more for periods of a round trip, whatever its congestion
+// control; when it fills the link, 1. The better of two, since a process may be kept waiting.
+double GrowthOf(std::span<const Arrival> arrivals, double period_seconds, double now);
 
 }  // namespace thinwire
 

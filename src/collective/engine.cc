@@ -230,9 +230,10 @@ void Engine::StartRun(const Submission& submission) {
 
 void Engine::StartOne(Collective collective, std::shared_ptr<Completion> completion,
                       std::shared_ptr<Completion> previous, const Collective* whole) {
-  auto run =
-      std::make_shared<OperationRun>(std::move(collective), Header(FrameKind::kData, 0), links_,
-                                     host_, std::move(completion), std::move(previous));
+  const auto own_links = collective.links;
+  auto run = std::make_shared<OperationRun>(std::move(collective), Header(FrameKind::kData, 0),
+                                            own_links ? *own_links : links_, host_,
+                                            std::move(completion), std::move(previous));
   const OperationKey key = run->key();
   if ((key.sequence & kCapturedSequence) == 0) {
     NextSequence(key) = std::max(NextSequence(key), key.sequence + 1);

@@ -169,7 +169,7 @@ class Engine {
   std::list<Submission> submitted_;
   Status error_;
   std::string abort_reason_;
-  std::vector<Link> learned_;  // from this rank, by peer
+  std::vector<Link> learned_;         // from this rank, by peer
   std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended
   std::atomic<bool> failed_{false};
   std::atomic<bool> aborting_{false};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "collective/arrival_rate.h"
 #include "collective/link_survey.h"
 #include "wire/frame.h"
@@ -18,19 +19,30 @@ namespace {
 
 constexpr double kPingSeconds = 2e-3;  // between pings to a peer, of up to 16 ranks
 constexpr int kPongs = 4;              // the first may have waited for the peer to come
-constexpr size_t kTrainFrameBytes = size_t{16} << 10;
+constexpr size_t kTrainFrameBytes = size_t{8} << 10;
 constexpr size_t kFirstGrantBytes = size_t{64} << 10;
-constexpr double kQueueSeconds = 20e-3;   // of bytes granted beyond a round trip's
-constexpr double kHintSeconds = 8e-3;     // of bytes coming in: then a rate is known roughly
-constexpr double kPauseShare = 0.25;      // of a round trip: senders wait longer between flights
-constexpr double kEnoughSeconds = 24e-3;  // of bytes coming in: then a rate is known to some percent
-constexpr size_t kEnoughBytes = size_t{8} << 20;
+constexpr double kSilentSeconds = 50e-3;
+constexpr double kQueueSeconds = 20e-3;  // of bytes granted beyond a round trip's
+constexpr double kHintSeconds = 8e-3;    // of bytes coming in: then a rate is known roughly
+constexpr double kPauseShare = 0.25;     // of a round trip: senders wait longer between flights
+constexpr double kLevel = 1.15;          // a flow that grows less in a round trip fills its link
+constexpr double kYoungRoundTrips = 8;
+constexpr double kLevelPeriods = 4.5;  // and has brought in so many times what comes in one
+constexpr double kGets = 0.6;          // but one that grows less than this is being held up
+constexpr double kStillGrowing = 1.3;
+constexpr double kDoubling = 1.75;  // round trips of bytes granted while a flow grows
+constexpr double kEnoughSeconds =
+    24e-3;  // of bytes coming in: then a rate is known to some percent
 constexpr size_t kEnoughNearBytes = size_t{1} << 20;  // where a round trip is shorter than ...
 constexpr double kNearSeconds = 2e-3;
-constexpr double kFarSeconds = 5e-3;       // flows with a longer round trip are warmed up
-constexpr double kWarmUpRoundTrips = 6;    // of slow start
-constexpr double kWarmUpShare = 0.4;       // of the budget at most
-constexpr size_t kMaxFramesInFlight = 16;  // handed to the transport for one peer
+constexpr double kFarSeconds = 5e-3;     // flows with a longer round trip are warmed up
+constexpr double kTrainRoundTrips = 8;   // of a train, after that, about
+constexpr double kWarmUpRoundTrips = 6;  // of slow start
+constexpr double kWarmUpShare = 0.4;     // of the budget at most
+constexpr double kLostGraceSeconds = 0.1;
+constexpr const char* kContext = "measuring links";
+constexpr int kFramesAtOnce = 16;
+constexpr size_t kMaxFramesInFlight = 1024;  // handed to the transport for one peer
 
 class LinkProbe {
  public:
@@ -52,14 +64,18 @@ class LinkProbe {
     int pongs = 0;
     double round_trip = std::numeric_limits<double>::infinity();
     double pause() const { return kPauseShare * round_trip; }
-    ArrivalRate Rate() const { return RateOf(arrivals, pause()); }
-    double Lately(double now) const;  // bytes that came in the last round trip
+    double period() const { return std::max(round_trip, kEnoughSeconds / 2); }
+    ArrivalRate Rate(double now) const {
+      const ArrivalRate late = RateOf(ArrivalsAfter(arrivals, now - 2 * period()), pause());
+      return late.bytes_per_second > 0 ? late : RateOf(arrivals, pause());
+    }
     // What comes from it.
     std::vector<Arrival> arrivals;  // of the train that is measured, or the warm-up
     uint64_t received = 0;          // bytes of trains
+    double first_seconds = 0;       // when the first came
     uint64_t granted = 0;
-    bool measured = false;
     // What goes to it.
+    double lost_at = 0;  // its connection broke
     uint64_t sent = 0;
     uint64_t allowed = 0;
     bool warming = false;
@@ -77,17 +93,18 @@ class LinkProbe {
   double Elapsed() const { return ToSeconds(Now() - start_); }
   bool OutOfTime() const { return Elapsed() > options_.budget_seconds; }
 
-  Status CheckPeers() const;
+  Status CheckPeers();
   bool Step();
   void StepPings();
   void StartWarmUp();
   bool WarmedUp();
   void NextTrain();
   void StepTrain();
-  void Conclude(int source);
+  void Conclude(int source, bool certain);
+  void LogTrain(int source, bool certain) const;
   void Tell();
   double LongestRoundTrip() const;
-  bool Grant(int source, ProbeNote::What what, bool force);
+  void Grant(int source, ProbeNote::What what, bool force);
   bool SendTrains();
   bool ReapSends();
   Status ReceiveAll(bool* moved);
@@ -95,7 +112,7 @@ class LinkProbe {
   Status TakeNote(const ParsedFrame& frame, int source, TimePoint now);
   void TakeTrain(size_t bytes, int source, double now);
   void TakeGrant(const ProbeNote& note, int source);
-  Status SendNote(int to, const ProbeNote& note, std::span<const std::byte> more = {});
+  void SendNote(int to, const ProbeNote& note, std::span<const std::byte> more = {});
   bool AllTold() const;
 
   const ProbeOptions options_;
@@ -112,7 +129,6 @@ class LinkProbe {
   std::list<Sending> sends_;
   std::vector<Message> arrived_;
   Findings findings_;
-  Status failed_;
 };
 
 Result<LinkModel> LinkProbe::Run() {
@@ -120,12 +136,11 @@ Result<LinkModel> LinkProbe::Run() {
   while (!(phase_ == Phase::kTell && AllTold() && sends_.empty())) {
     if (!moved) transport_.Wait(Now() + FromSeconds(kPingSeconds));
     moved = false;
-    TW_TRY(CheckPeers());
     TW_TRY(ReceiveAll(&moved));
+    TW_TRY(CheckPeers());  // what a peer sent before it left has come by now
     moved |= Step();
     moved |= SendTrains();
     moved |= ReapSends();
-    TW_TRY(failed_);
   }
   findings_[static_cast<size_t>(options_.rank)] = {};
   std::vector<Findings> all;
@@ -135,19 +150,22 @@ Result<LinkModel> LinkProbe::Run() {
   return ModelOf(all);
 }
 
-Status LinkProbe::CheckPeers() const {
+Status LinkProbe::CheckPeers() {
   std::vector<int> missing;
-  for (int rank = 0; rank < options_.ranks; ++rank) {
-    if (rank == options_.rank) continue;
-    const bool told = !peers_[static_cast<size_t>(rank)].findings.empty();
-    if (!told) missing.push_back(rank);
+  for (const int rank : order_) {
+    Peer& other = peer(rank);
+    if (!other.findings.empty()) continue;
+    missing.push_back(rank);
     const Status status = transport_.PeerStatus(rank);
-    if (!status.ok() && !told) return status.WithContext("measuring links");
+    if (status.ok()) continue;
+    if (other.lost_at == 0) other.lost_at = Elapsed();
+    // What it said last may come behind the news that it left.
+    if (Elapsed() - other.lost_at > kLostGraceSeconds) return status.WithContext(kContext);
   }
   if (missing.empty() || Now() < options_.deadline) return {};
-  return TimeoutError("measuring links: rank {} did not tell what it found (THINWIRE_LINK=unknown "
-                      "measures nothing)",
-                      fmt::join(missing, ", "));
+  return TimeoutError(
+      "{}: rank {} did not tell what it found (THINWIRE_LINK=unknown measures nothing)", kContext,
+      fmt::join(missing, ", "));
 }
 
 // --- What this rank does next ---
@@ -156,7 +174,7 @@ Status LinkProbe::CheckPeers() const {
 bool LinkProbe::Step() {
   const Phase before = phase_;
   if (phase_ != Phase::kTell && OutOfTime()) {
-    if (phase_ == Phase::kTrains && place_ < order_.size()) Conclude(order_[place_]);
+    if (phase_ == Phase::kTrains && place_ < order_.size()) Conclude(order_[place_], false);
     Tell();
   }
   switch (phase_) {
@@ -185,8 +203,7 @@ void LinkProbe::StepPings() {
     ProbeNote ping;
     ping.what = ProbeNote::What::kPing;
     ping.number = static_cast<uint64_t>(Now().time_since_epoch().count());
-    failed_ = SendNote(rank, ping);
-    if (!failed_.ok()) return;
+    SendNote(rank, ping);
   }
   if (due) next_ping_ = Elapsed() + kPingSeconds * std::max(1.0, options_.ranks / 16.0);
   if (enough) StartWarmUp();
@@ -203,50 +220,42 @@ double LinkProbe::LongestRoundTrip() const {
 void LinkProbe::StartWarmUp() {
   phase_ = Phase::kWarmUp;
   phase_began_ = Elapsed();
-  if (order_.size() < 2 || LongestRoundTrip() < kFarSeconds) return NextTrain();
-  // Only peers whose train there will be time for.
-  const double left = options_.budget_seconds * (1 - kWarmUpShare) - phase_began_;
-  const double each = LongestRoundTrip() + kEnoughSeconds;
-  const auto warmed = static_cast<size_t>(std::max(1.0, left / each));
+  const double each = kTrainRoundTrips * LongestRoundTrip() + kEnoughSeconds;
+  const double left =
+      options_.budget_seconds - phase_began_ - kWarmUpRoundTrips * LongestRoundTrip();
+  // Only peers whose train there will be time for; one train alone begins at once.
+  const auto warmed = static_cast<size_t>(std::max(0.0, left / each));
+  if (std::min(warmed, order_.size()) < 2 || LongestRoundTrip() < kFarSeconds) return NextTrain();
   for (size_t i = 0; i < std::min(warmed, order_.size()); ++i) {
     Grant(order_[i], ProbeNote::What::kWarmUp, /*force=*/true);
   }
 }
 
-// Whether every flow brings in a round trip, or as much as a train needs, without a pause.
+// Whether the flows together bring in no more in a round trip than in the one before: they share a
+// full link. Before that they have no reason to stop growing, whatever their congestion control.
 bool LinkProbe::WarmedUp() {
   const double now = Elapsed();
   const double longest = std::min(kWarmUpRoundTrips * LongestRoundTrip() + kQueueSeconds,
                                   kWarmUpShare * options_.budget_seconds);
   if (now - phase_began_ > longest) return true;
-  return std::all_of(order_.begin(), order_.end(), [&](int rank) {
-    const Peer& source = peer(rank);
-    if (source.granted == 0) return true;
-    const double full =
-        source.Rate().bytes_per_second * std::min(source.round_trip, kEnoughSeconds);
-    return full > 0 && source.Lately(now) > 0.7 * full;
-  });
-}
-
-double LinkProbe::Peer::Lately(double now) const {
-  double bytes = 0;
-  for (const Arrival& arrival : arrivals) {
-    if (now - arrival.seconds < round_trip) bytes += static_cast<double>(arrival.bytes);
+  std::vector<Arrival> all;
+  for (const Peer& source : peers_) {
+    all.insert(all.end(), source.arrivals.begin(), source.arrivals.end());
   }
-  return bytes;
+  std::sort(all.begin(), all.end(),
+            [](const Arrival& a, const Arrival& b) { return a.seconds < b.seconds; });
+  const double growth = GrowthOf(all, LongestRoundTrip(), now);
+  return growth > 0 && growth < kStillGrowing;
 }
 
 void LinkProbe::NextTrain() {
   phase_ = Phase::kTrains;
   phase_began_ = Elapsed();
-  while (place_ < order_.size() && peer(order_[place_]).measured) ++place_;
   if (place_ == order_.size()) return Tell();
   Peer& source = peer(order_[place_]);
   // A train cut off by the end of the budget would tell little.
   const double left = options_.budget_seconds - phase_began_;
-  if (place_ > 0 && left < source.round_trip + kEnoughSeconds) return Tell();
-  // As much as came at a time when the flow was warmed up.
-  source.arrivals = {{phase_began_, static_cast<size_t>(source.Lately(phase_began_))}};
+  if (place_ > 0 && left < 2 * source.round_trip + kEnoughSeconds) return Tell();
   Grant(order_[place_], ProbeNote::What::kGrant, /*force=*/true);
   source.arrivals.clear();
 }
@@ -254,39 +263,47 @@ void LinkProbe::NextTrain() {
 void LinkProbe::StepTrain() {
   const int rank = order_[place_];
   const Peer& source = peer(rank);
-  // Should it fall silent, or its sender be busy with another rank, the others get their turn.
-  const double share = (options_.budget_seconds - phase_began_) /
-                       static_cast<double>(order_.size() - place_);
-  const double patience = std::max(share, 4 * source.round_trip + kEnoughSeconds);
-  if (Elapsed() - phase_began_ < patience) {
-    size_t bytes = 0;
-    for (const Arrival& arrival : source.arrivals) bytes += arrival.bytes;
-    const bool near = source.round_trip < kNearSeconds;
-    const bool many = bytes >= (near ? kEnoughNearBytes : kEnoughBytes);
-    const bool known = source.Rate().busy_seconds >= kEnoughSeconds;
-    if (!many && !(known && Settled(source.arrivals, source.pause()))) return;
-  }
-  Conclude(rank);
+  const double now = Elapsed();
+  const bool many =
+      source.round_trip < kNearSeconds && BytesOf(source.arrivals) >= kEnoughNearBytes;
+  const double growth = GrowthOf(source.arrivals, source.period(), now);
+  const double lately =
+      static_cast<double>(BytesOf(ArrivalsAfter(source.arrivals, now - source.period())));
+  // A flow that gets going halts now and then: young ones aren't judged.
+  const bool past_start = now - source.first_seconds > kYoungRoundTrips * source.round_trip &&
+                          static_cast<double>(source.received) > kLevelPeriods * lately;
+  const bool level = past_start && growth > kGets && growth < kLevel;
+  // Should it be silent, or its sender be busy with another rank for long, the others have a turn.
+  const double heard = source.arrivals.empty() ? phase_began_ : source.arrivals.back().seconds;
+  const bool silent = now - heard > 4 * source.round_trip + kSilentSeconds;
+  if (!many && !level && !silent) return;
+  Conclude(rank, many || level);
   ++place_;
   NextTrain();
 }
 
-void LinkProbe::Conclude(int rank) {
-  Peer& source = peer(rank);
-  source.measured = true;
+// Where a train was cut off while it still grew, the link carries at least what came.
+void LinkProbe::Conclude(int rank, bool certain) {
   ProbeNote end;
   end.what = ProbeNote::What::kEnd;
-  failed_ = SendNote(rank, end);
-  // A rate that still rose is what it rose to.
-  ArrivalRate rate = RateOf(LaterHalf(source.arrivals), source.pause());
-  if (rate.busy_seconds < kHintSeconds || Settled(source.arrivals, source.pause())) {
-    rate = source.Rate();
+  SendNote(rank, end);
+  LogTrain(rank, certain);
+  const ArrivalRate rate = peer(rank).Rate(Elapsed());
+  const auto on_wire = static_cast<float>(rate.bytes_per_second / kWireEfficiency);
+  findings_[static_cast<size_t>(rank)].rate = certain ? on_wire : -on_wire;
+}
+
+void LinkProbe::LogTrain(int rank, bool certain) const {
+  const Peer& source = peers_[static_cast<size_t>(rank)];
+  std::vector<size_t> kilobytes;
+  for (const Arrival& arrival : source.arrivals) {
+    const double periods = (arrival.seconds - source.arrivals.front().seconds) / source.period();
+    kilobytes.resize(static_cast<size_t>(periods) + 1);
+    kilobytes.back() += arrival.bytes / 1000;
   }
-  // Nothing is better than a guess from a few frames: it is filled in from other pairs.
-  const bool near = source.round_trip < kNearSeconds;
-  if (rate.busy_seconds < kHintSeconds && !near) return;
-  findings_[static_cast<size_t>(rank)].rate =
-      static_cast<float>(rate.bytes_per_second / kWireEfficiency);
+  TW_LOG(kTrace, "rank {}: train from rank {}, {}, of {}; asked for at {:.3f}; kB each {}: {}",
+         options_.rank, rank, certain ? "level" : "cut off", FormatBytes(source.granted),
+         phase_began_, FormatSeconds(source.period()), fmt::join(kilobytes, " "));
 }
 
 void LinkProbe::Tell() {
@@ -299,8 +316,7 @@ void LinkProbe::Tell() {
   ProbeNote told;
   told.what = ProbeNote::What::kFindings;
   for (const int rank : order_) {
-    failed_ = SendNote(rank, told, PackFindings(findings_));
-    if (!failed_.ok()) return;
+    SendNote(rank, told, PackFindings(findings_));
   }
 }
 
@@ -314,24 +330,24 @@ bool LinkProbe::AllTold() const {
 
 // Lets a source send: twice what it has sent so far, as TCP's slow start does, or, once its rate
 // shows, a round trip of bytes and a little more, which then is the longest queue there can be.
-bool LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
+void LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
   Peer& source = peer(rank);
-  double ahead = static_cast<double>(kFirstGrantBytes);
-  for (const Arrival& arrival : source.arrivals) ahead += static_cast<double>(arrival.bytes);
-  const ArrivalRate rate = source.Rate();
+  auto ahead = static_cast<double>(kFirstGrantBytes + source.received);
+  const ArrivalRate rate = source.Rate(Elapsed());
   if (rate.busy_seconds > kHintSeconds) {
-    const double full = rate.bytes_per_second * (source.round_trip + kQueueSeconds);
+    const double growth = GrowthOf(source.arrivals, source.period(), Elapsed());
+    const double trips = growth > 0 && growth < kStillGrowing ? 1 : kDoubling;
+    const double full = rate.bytes_per_second * (trips * source.round_trip + kQueueSeconds);
     ahead = std::max(std::min(ahead, full), static_cast<double>(kFirstGrantBytes));
   }
   const uint64_t granted = source.received + static_cast<uint64_t>(ahead);
   const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 8);
-  if (!force && !worth_it) return true;
+  if (!force && !worth_it) return;
   source.granted = std::max(source.granted, granted);
   ProbeNote note;
   note.what = what;
   note.bytes = source.granted;
-  failed_ = SendNote(rank, note);
-  return failed_.ok();
+  SendNote(rank, note);
 }
 
 bool LinkProbe::SendTrains() {
@@ -339,13 +355,15 @@ bool LinkProbe::SendTrains() {
   for (const int rank : order_) {
     Peer& to = peer(rank);
     const bool turn = to.warming || (!served_.empty() && served_.front() == rank);
-    while (turn && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight) {
+    // Not all at once: what comes in is to be noted when it comes.
+    for (int i = 0;
+         turn && i < kFramesAtOnce && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight;
+         ++i) {
       ProbeNote note;
       note.what = ProbeNote::What::kTrain;
       constexpr size_t kFill = kTrainFrameBytes - kFrameHeaderBytes - kProbeNoteBytes;
       static const std::vector<std::byte> fill(kFill);
-      failed_ = SendNote(rank, note, fill);
-      if (!failed_.ok()) return true;
+      SendNote(rank, note, fill);
       to.sent += kTrainFrameBytes;
       moved = true;
     }
@@ -363,7 +381,7 @@ bool LinkProbe::ReapSends() {
 
 // --- Notes ---
 
-Status LinkProbe::SendNote(int to, const ProbeNote& note, std::span<const std::byte> more) {
+void LinkProbe::SendNote(int to, const ProbeNote& note, std::span<const std::byte> more) {
   const size_t payload_bytes = kProbeNoteBytes + more.size();
   Sending& sending = sends_.emplace_back();
   sending.peer = to;
@@ -380,8 +398,9 @@ Status LinkProbe::SendNote(int to, const ProbeNote& note, std::span<const std::b
   header.destination = static_cast<uint16_t>(to);
   header.payload_bytes = static_cast<uint32_t>(payload_bytes);
   SealFrame(header, sending.frame.data());
+  // A peer that can't be reached has left; whether it may have, CheckPeers knows.
+  if (!transport_.Send(to, sending.frame, &sending.request).ok()) return sends_.pop_back();
   if (sending.train) ++peer(to).in_flight;
-  return transport_.Send(to, sending.frame, &sending.request).WithContext("measuring links");
 }
 
 Status LinkProbe::ReceiveAll(bool* moved) {
@@ -393,23 +412,23 @@ Status LinkProbe::ReceiveAll(bool* moved) {
   for (const int rank : order_) {
     const bool turn = phase_ == Phase::kTrains && place_ < order_.size() && order_[place_] == rank;
     if (peer(rank).received == 0 || !(turn || phase_ == Phase::kWarmUp)) continue;
-    if (!Grant(rank, turn ? ProbeNote::What::kGrant : ProbeNote::What::kWarmUp, false)) break;
+    Grant(rank, turn ? ProbeNote::What::kGrant : ProbeNote::What::kWarmUp, /*force=*/false);
   }
-  return failed_;
+  return {};
 }
 
 Status LinkProbe::Receive(Message message, TimePoint now) {
   const int source = message.source();
   const ParsedFrame frame = ParseFrame(message.bytes());
   if (frame.state != ParseState::kFrame) {
-    return RemoteError("measuring links: a frame from rank {} is damaged", source);
+    return RemoteError("{}: a frame from rank {} is damaged", kContext, source);
   }
   if (frame.header.kind != FrameKind::kProbe) {
     early_.push_back(std::move(message));
     return {};
   }
-  if (frame.header.communicator != options_.communicator ||
-      frame.header.epoch != options_.epoch || frame.header.source != source) {
+  if (frame.header.communicator != options_.communicator || frame.header.epoch != options_.epoch ||
+      frame.header.source != source) {
     TW_LOG(kWarn, "rank {}: ignored a frame from rank {} while measuring links", options_.rank,
            source);
     return {};
@@ -425,7 +444,8 @@ Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) 
       ProbeNote pong = note;
       pong.what = ProbeNote::What::kPong;
       pong.nanoseconds = now.time_since_epoch().count();
-      return SendNote(source, pong);
+      SendNote(source, pong);
+      return {};
     }
     case ProbeNote::What::kPong: {
       const TimePoint pinged{Duration(static_cast<int64_t>(note.number))};
@@ -453,6 +473,7 @@ Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) 
 
 void LinkProbe::TakeTrain(size_t bytes, int source, double now) {
   Peer& from = peer(source);
+  if (from.received == 0) from.first_seconds = now;
   from.received += bytes;
   if (phase_ == Phase::kTrains && place_ < order_.size()) {
     // What came while another's last bytes came too says little.

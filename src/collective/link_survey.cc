@@ -45,7 +45,8 @@ double NearestRate(const LinkModel& links, const std::vector<Pair>& measured, in
   return rate;
 }
 
-void FillIn(LinkModel* links) {
+// `links` has the rates that were measured; `least` the lower bounds too.
+void FillIn(const LinkModel& least, LinkModel* links) {
   std::vector<Pair> measured;
   std::vector<Pair> missing;
   for (int from = 0; from < links->ranks(); ++from) {
@@ -56,11 +57,12 @@ void FillIn(LinkModel* links) {
   const LinkModel known = *links;
   for (const auto& [from, to] : missing) {
     double rate = NearestRate(known, measured, from, to);
-    for (const double bound : {known.uplink(from), known.downlink(to)}) {
+    for (const double bound : {least.uplink(from), least.downlink(to)}) {
       if (bound > 0) rate = std::min(rate, bound);
     }
-    links->at(from, to).rate = rate;
-    if (rate > 0) links->at(from, to).origin = Link::Origin::kInferred;
+    Link& link = links->at(from, to);
+    link.rate = std::max(rate, least.at(from, to).rate);
+    if (link.rate > 0) link.origin = Link::Origin::kInferred;
   }
 }
 
@@ -71,8 +73,8 @@ double DelayOf(float one, float other) {
 }
 
 bool IsSane(const Finding& finding) {
-  return std::isfinite(finding.rate) && finding.rate >= 0 && std::isfinite(finding.delay) &&
-         finding.delay >= 0 && finding.loss >= 0 && finding.loss < 1;
+  return std::isfinite(finding.rate) && std::isfinite(finding.delay) && finding.delay >= 0 &&
+         finding.loss >= 0 && finding.loss < 1;
 }
 
 }  // namespace
@@ -93,16 +95,19 @@ LinkModel ModelOf(const std::vector<Findings>& findings) {
     return findings[static_cast<size_t>(rank)][static_cast<size_t>(peer)];
   };
   LinkModel links(ranks);
+  LinkModel least(ranks);
   for (int from = 0; from < ranks; ++from) {
     for (int to = 0; to < ranks; ++to) {
       if (from == to) continue;
-      links.at(from, to) = {.rate = finding(to, from).rate,
+      const float rate = finding(to, from).rate;
+      least.at(from, to).rate = std::abs(rate);
+      links.at(from, to) = {.rate = std::max(rate, 0.0F),
                             .delay = DelayOf(finding(from, to).delay, finding(to, from).delay),
                             .loss = finding(from, to).loss,
                             .origin = Link::Origin::kMeasured};
     }
   }
-  FillIn(&links);
+  FillIn(least, &links);
   return links;
 }
 

@@ -17,7 +17,7 @@ namespace thinwire {
 
 // What a rank found out about one peer; 0: nothing. Binary32, as it travels.
 struct Finding {
-  float rate = 0;   // from the peer to this rank, bytes a second on the wire
+  float rate = 0;   // from the peer to this rank, bytes a second on the wire; negative: at least
   float delay = 0;  // half the shortest round trip, seconds
   float loss = 0;   // from this rank to the peer
   bool operator==(const Finding&) const = default;
@@ -31,7 +31,8 @@ std::vector<int> SurveyOrder(int rank, int ranks);
 
 // The model that all ranks' findings give: the same bits from the same findings. Rates that nobody
 // measured are taken from the measured pair whose ends are nearest, by delay, to those of the pair
-// in question, and are bounded by what the pair's own hosts were seen to send and receive.
+// in question, and are bounded by what the pair's own hosts were seen to send and receive. Where
+// only a lower bound is known, the rate is at least that.
 LinkModel ModelOf(const std::vector<Findings>& findings);
 
 // What a segment aims at where nobody said it: so many bytes as the slowest link carries in 1.5 ms,

@@ -514,7 +514,7 @@ void OperationRun::End(Status status, TimePoint now, Ledger* ledger) {
   if (collective_.state != nullptr) collective_.state->End(status.ok());
   if (whole_) {
     ledger->AddOverhead(*whole_, figures_.wire_bytes);
-  } else {
+  } else if (collective_.counted) {
     ledger->Add(plan(), figures_);
   }
   if (collective_.gate != nullptr) collective_.gate->Release();

@@ -49,7 +49,9 @@ struct Collective {
   std::shared_ptr<AgreedSteps> steps;     // of codecs whose sums are exact
   // By which the ranks agree on `steps`: an operation that ends before this one computes anything.
   std::shared_ptr<const Collective> agreement;
-  Device* device = nullptr;  // whose memory input and output are; null: the host's
+  std::shared_ptr<const LinkModel> links;  // windows are for these; null: those of the engine
+  bool counted = true;                     // in the ledger; else the library's own
+  Device* device = nullptr;                // whose memory input and output are; null: the host's
   std::shared_ptr<StreamGate>
       gate;  // starts once the stream is there, which then waits for its end
 };

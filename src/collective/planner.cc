@@ -90,10 +90,16 @@ std::string Choice::Reason() const {
 }
 
 Planner::Planner(LinkModel links, CostModel costs, size_t segment_bytes)
-    : links_(std::move(links)),
+    : first_(std::move(links)),
+      now_(first_),
       costs_(costs),
-      segment_bytes_(std::min(segment_bytes, kMaxSegmentBytes)),
-      topology_(links_) {}
+      segment_bytes_(std::min(segment_bytes, kMaxSegmentBytes)) {}
+
+void Planner::Adopt(LinkModel links) {
+  now_ = World(std::move(links));
+  plans_.clear();
+  choices_.clear();
+}
 
 std::vector<Algorithm> Planner::Candidates(Operation operation, const Codec& codec) {
   using enum Algorithm;
@@ -136,9 +142,10 @@ Algorithm Planner::Asked(Operation operation, Algorithm algorithm) {
 
 std::vector<Algorithm> Planner::Contenders(const PlanRequest& request) const {
   std::vector<Algorithm> contenders = Candidates(request.operation, *request.codec);
+  const Topology& topology = WorldOf(request).topology;
   std::erase_if(contenders, [&](Algorithm algorithm) {
-    return (algorithm == Algorithm::kHierarchical && !topology_.has_sites()) ||
-           (algorithm == Algorithm::kUnevenSra && !topology_.uneven()) ||
+    return (algorithm == Algorithm::kHierarchical && !topology.has_sites()) ||
+           (algorithm == Algorithm::kUnevenSra && !topology.uneven()) ||
            (algorithm == Algorithm::kGrid && GridOf(request.ranks).size() == 1);
   });
   return contenders;
@@ -146,19 +153,20 @@ std::vector<Algorithm> Planner::Contenders(const PlanRequest& request) const {
 
 void Planner::Emit(const PlanRequest& request, Algorithm algorithm, int rank,
                    PlanBuilder* plan) const {
+  const Topology& topology = WorldOf(request).topology;
   switch (algorithm) {
     case Algorithm::kOneShot:
       return EmitOneShot(request, rank, plan);
     case Algorithm::kSra:
       return EmitSra(request, rank, plan);
     case Algorithm::kUnevenSra:
-      return EmitUnevenSra(request, topology_.weights, rank, plan);
+      return EmitUnevenSra(request, topology.weights, rank, plan);
     case Algorithm::kRing:
-      return EmitRing(request, topology_.ring, rank, plan);
+      return EmitRing(request, topology.ring, rank, plan);
     case Algorithm::kGrid:
     case Algorithm::kHierarchical: {
       const bool sites = algorithm == Algorithm::kHierarchical;
-      const Groups groups = sites ? topology_.sites : GridOf(request.ranks);
+      const Groups groups = sites ? topology.sites : GridOf(request.ranks);
       if (request.operation == Operation::kAllToAll) {
         return EmitAllToAll(request, groups, rank, plan);
       }
@@ -210,19 +218,19 @@ Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) con
               .segment_elements;
     }
   }
-  return Simulate(plans, links_, costs_);
+  return Simulate(plans, WorldOf(request).links, costs_);
 }
 
 Prediction Planner::BoundOf(const PlanRequest& request, Algorithm algorithm) const {
   Prediction prediction;
   prediction.algorithm = algorithm;
   if (request.ranks <= kMaxRanksSimulated) {
-    prediction.path = CriticalPathOf(MakeAll(request, algorithm), links_, costs_);
+    prediction.path = CriticalPathOf(MakeAll(request, algorithm), WorldOf(request).links, costs_);
     prediction.seconds = prediction.path.seconds();
   } else {
     for (const int rank : {request.root, (request.root + 1) % request.ranks}) {
       const Plan plan = Make(request, algorithm, rank, segment_bytes_, kSegmentsSimulated);
-      const CriticalPath path = CriticalPathOf(plan, links_, costs_);
+      const CriticalPath path = CriticalPathOf(plan, WorldOf(request).links, costs_);
       const double seconds = path.latency_seconds + path.transfer_seconds;
       if (seconds <= prediction.seconds) continue;
       prediction.seconds = seconds;

@@ -65,13 +65,26 @@ class Planner {
   // Simulates one algorithm for all ranks.
   Simulation Predict(const PlanRequest& request, Algorithm algorithm) const;
 
-  const LinkModel& links() const { return links_; }
-  const Topology& topology() const { return topology_; }
+  const LinkModel& links() const { return now_.links; }
+  // The first it had: what both ends of a pair go by, whose calls no order ties to those of others.
+  const LinkModel& first_links() const { return first_.links; }
+  // From now on with other links; forgets its answers. Codecs that keep state go on by the first
+  // links: their state is laid out as its algorithm needs it.
+  void Adopt(LinkModel links);
 
  private:
   using RequestKey = std::tuple<Operation, DataType, Reduction, size_t, int, const Codec*>;
   using PlanKey = std::tuple<RequestKey, Algorithm, int>;
   static RequestKey KeyOf(const PlanRequest& request);
+  // The links and what follows from them.
+  struct World {
+    explicit World(LinkModel of) : links(std::move(of)), topology(links) {}
+    LinkModel links;
+    Topology topology;
+  };
+  const World& WorldOf(const PlanRequest& request) const {
+    return request.codec->feedback() == Feedback::kNone ? now_ : first_;
+  }
 
   Plan Make(const PlanRequest& request, Algorithm algorithm, int rank, size_t segment_bytes,
             size_t max_segments) const;
@@ -84,10 +97,10 @@ class Planner {
   Prediction BoundOf(const PlanRequest& request, Algorithm algorithm) const;
   void SimulateInto(const PlanRequest& request, Prediction* prediction) const;
 
-  LinkModel links_;
+  const World first_;
+  World now_;
   CostModel costs_;
   size_t segment_bytes_;
-  Topology topology_;
   std::map<PlanKey, std::shared_ptr<const Plan>> plans_;
   std::map<std::pair<RequestKey, bool>, std::shared_ptr<const Choice>> choices_;
 };

@@ -89,7 +89,8 @@ std::vector<int> RateControl::DuePings(TimePoint now) {
   for (int rank = 0; rank < static_cast<int>(peers_.size()); ++rank) {
     Peer& to = peer(rank);
     // The interval holds a round trip at least, so that it says something about a queue.
-    const double interval = std::max(kPingSeconds, std::isfinite(to.Shortest()) ? to.Shortest() : 0);
+    const double interval =
+        std::max(kPingSeconds, std::isfinite(to.Shortest()) ? to.Shortest() : 0);
     const bool quiet = to.sent - to.sent_at_ping < kWorthAPing;
     if (to.lane.rate == 0 || to.awaited || quiet) continue;
     if (now - to.pinged < FromSeconds(interval)) continue;
@@ -147,7 +148,7 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
 
   bool changed = false;
   const bool used_up = from.offered > kUsedUp * Paced(from.lane.rate);
-  if (from.queue == Queue::kLong && before == Queue::kLong) {
+  if (from.queue == Queue::kLong && before == Queue::kLong && !InCommon()) {
     changed = from.lane.FallsTo(from.delivered);
   }
   if (!changed) changed = from.lane.Rises(used_up, from.queue == Queue::kShort);
@@ -155,17 +156,26 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   return JudgeUplink() || changed;
 }
 
+// Whether all of several peers in use are behind a long queue: then it is this host's own.
+bool RateControl::InCommon() const {
+  size_t active = 0;
+  for (const Peer& to : peers_) {
+    if (!to.active()) continue;
+    if (to.queue != Queue::kLong) return false;
+    ++active;
+  }
+  return active > 1;
+}
+
 // Once all peers in use have answered.
 bool RateControl::JudgeUplink() {
   size_t active = 0;
-  bool all_long = true;
   bool all_short = true;
   double offered = 0;
   double delivered = 0;
   for (const Peer& to : peers_) {
     if (!to.active()) continue;
     ++active;
-    all_long &= to.queue == Queue::kLong;
     all_short &= to.queue == Queue::kShort;
     offered += to.offered;
     delivered += to.delivered;
@@ -173,8 +183,7 @@ bool RateControl::JudgeUplink() {
   if (uplink_.rate == 0 || answers_ < active) return false;
   answers_ = 0;
   const double before = uplink_.rate;
-  // With one peer in use its own lane is told, and the uplink follows it where it must.
-  const bool falls = active > 1 && all_long && uplink_.FallsTo(delivered);
+  const bool falls = InCommon() && uplink_.FallsTo(delivered);
   const bool used_up = offered > kUsedUp * Paced(uplink_.rate);
   if (!falls && !uplink_.Rises(used_up, all_short)) return false;
   // A pair is no faster than its host, and was thought to be no slower if it was as fast before.

@@ -7,9 +7,11 @@
 // A peer that was sent data gets a ping now and then. Its answer tells two things: the round trip,
 // whose excess over the shortest is the queue on the way, and how many bytes had come, hence the
 // rate at which they came. The rules, for each peer and for the uplink to all of them:
-//  - The queue was long at two pings in a row: between them the link was busy, and what came is what
+//  - The queue was long at two pings in a row: between them the link was busy, and what came is
+//  what
 //    it can carry. The rate falls to that, by half at most.
-//  - The queue was short and the rate was used up at several pings in a row: the rate rises by 1/16,
+//  - The queue was short and the rate was used up at several pings in a row: the rate rises by
+//  1/16,
 //    the next time by 1/8, then by 1/4; after a fall it begins anew, later each time.
 //  - A round trip is long too where packets are lost and sent again. So a rate that fell is tried
 //    again after a while, whatever the queue, and none falls below a quarter of what it began with.
@@ -98,6 +100,7 @@ class RateControl {
   Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
   static void NoteRoundTrip(Peer* from, double seconds, TimePoint now);
   static Queue QueueAt(const Peer& from, double round_trip);
+  bool InCommon() const;
   bool JudgeUplink();
 
   Lane uplink_;

@@ -100,10 +100,8 @@ bool NeedsRecv(const Call& call, int rank) {
 }  // namespace
 
 Result<UniqueId> Communicator::NewId(const Env& env) {
-  return RendezvousServer::Start({.interface = env.interface,
-                                  .host = env.host,
-                                  .port = env.port,
-                                  .ports = env.port_range});
+  return RendezvousServer::Start(
+      {.interface = env.interface, .host = env.host, .port = env.port, .ports = env.port_range});
 }
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
@@ -228,6 +226,7 @@ Status Communicator::Connect(const UniqueId& id) {
          transport->name(), links.known() ? settings.link : "unknown", FormatBytes(segment_bytes),
          env_.policy);
   planner_ = std::make_unique<Planner>(links, CostModel{}, segment_bytes);
+  refresh_ = std::make_unique<LinkRefresh>(rank_, links);
   engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get(),
                                      std::move(early));
   return {};
@@ -284,9 +283,40 @@ Status Communicator::CheckArguments(const Call& call) const {
   return {};
 }
 
-Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) const {
+void Communicator::Resolve(const Call& call, Policy::Choice* choice) {
+  constexpr size_t kRemembered = 512;
+  const bool keyed = KeyOf(call) != kNoKey;
+  const AutoKey key(call.operation, call.dtype, call.count, call.root, keyed, choice->algorithm,
+                    choice->target);
+  auto found = chosen_.find(key);
+  if (found == chosen_.end()) {
+    if (chosen_.size() >= kRemembered) chosen_.clear();
+    CodecChoice fresh = ChooseCodec(*choice->target, RequestOf(call, &RawCodec()),
+                                    choice->algorithm, keyed, rank_, *planner_);
+    TW_LOG(kInfo, "{} of {} {}: {} is {}", NameOf(call.operation), call.count, NameOf(call.dtype),
+           FormatTarget(*choice->target), fresh.reason);
+    found = chosen_.emplace(key, std::move(fresh)).first;
+  }
+  choice->codec = found->second.codec;
+  if (found->second.algorithm != Algorithm::kAuto) choice->algorithm = found->second.algorithm;
+}
+
+PlanRequest Communicator::RequestOf(const Call& call, const Codec* codec) const {
+  PlanRequest request;
+  request.operation = call.operation;
+  request.dtype = call.dtype;
+  request.reduction = call.reduction;
+  request.count = call.count;
+  request.root = call.root;
+  request.ranks = ranks_;
+  request.codec = codec;
+  return request;
+}
+
+Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
   Policy::Choice choice = policy.For(call.operation, call.dtype, call.reduction,
                                      call.count * SizeOf(call.dtype), call.tensor);
+  if (choice.target && ranks_ > 1 && call.count > 0) Resolve(call, &choice);
   if (choice.codec->sums_exactly() && ranks_ > kMaxExactRanks) {
     choice.exact_because = fmt::format("sums in {} are exact up to {} ranks only",
                                        choice.codec->spec(), kMaxExactRanks);
@@ -301,7 +331,7 @@ Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) co
   return choice;
 }
 
-Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) const {
+Result<Policy::Choice> Communicator::ChoiceFor(const Call& call) {
   if (call.operation == Operation::kBarrier) return Policy::Choice{};
   if (call.policy == nullptr) {
     Policy::Choice choice = ChoiceOf(policy_, call);
@@ -349,15 +379,10 @@ Result<Device*> Communicator::DeviceOf(const Call& call) const {
 Result<Collective> Communicator::Prepare(const Call& call) {
   TW_TRY(engine_->error());
   TW_TRY(CheckArguments(call));
+  const bool in_common = !IsPointToPoint(call.operation);
+  if (in_common) TW_TRY(RefreshLinks());
   TW_ASSIGN(const Policy::Choice choice, ChoiceFor(call));
-  PlanRequest request;
-  request.operation = call.operation;
-  request.dtype = call.dtype;
-  request.reduction = call.reduction;
-  request.count = call.count;
-  request.root = call.root;
-  request.ranks = ranks_;
-  request.codec = choice.codec;
+  const PlanRequest request = RequestOf(call, choice.codec);
   const Algorithm algorithm = Planner::Asked(call.operation, choice.algorithm);
   Collective collective;
   TW_ASSIGN(collective.plan, planner_->PlanFor(request, algorithm, rank_));
@@ -379,6 +404,10 @@ Result<Collective> Communicator::Prepare(const Call& call) {
     collective.steps = std::make_shared<AgreedSteps>(*collective.plan, device);
     TW_ASSIGN(collective.agreement, AgreementOn(collective));
   }
+  if (in_common) {
+    collective.links = adopted_;
+    refresh_->Count();
+  }
   return collective;
 }
 
@@ -389,6 +418,23 @@ void Communicator::LogChoice(const PlanRequest& request) {
   if (choice->ranked.empty()) return;
   TW_LOG(kInfo, "rank {}: {} of {} and about as large in {}: {}", rank_, NameOf(request.operation),
          FormatBytes(bytes), request.codec->spec(), choice->Reason());
+}
+
+Status Communicator::RefreshLinks() {
+  if (!refresh_->due()) return {};
+  TW_ASSIGN(std::optional<LinkModel> fresh, refresh_->Take(planner_->links()));
+  if (fresh) {
+    TW_LOG(kInfo, "rank {}: plans by the links as learned from traffic from now on", rank_);
+    adopted_ = std::make_shared<const LinkModel>(*fresh);
+    planner_->Adopt(*std::move(fresh));
+    chosen_.clear();
+    links_since_ = Now();
+  }
+  TW_ASSIGN(auto plan, planner_->PlanFor(refresh_->request(), Algorithm::kAuto, rank_));
+  std::vector<Collective> gathering;
+  gathering.push_back(refresh_->Start(std::move(plan), engine_->LearnedLinks()));
+  refresh_->Started(engine_->Submit(std::move(gathering)).front());
+  return {};
 }
 
 Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& whole) {

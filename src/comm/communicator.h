@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -20,6 +21,7 @@
 #include "collective/engine.h"
 #include "collective/planner.h"
 #include "comm/held_state.h"
+#include "comm/link_refresh.h"
 #include "comm/policy.h"
 #include "comm/replica_store.h"
 
@@ -96,10 +98,15 @@ class Communicator {
   Result<LinkModel> FindLinks(const std::string& text, const EngineOptions& options,
                               Transport* transport, std::vector<Message>* early);
   Status FormSites();
+  // Adopts what the ranks have learned of their links, where it is time to.
+  Status RefreshLinks();
   Status CheckArguments(const Call& call) const;
-  Result<Policy::Choice> ChoiceFor(const Call& call) const;
+  Result<Policy::Choice> ChoiceFor(const Call& call);
   // The choice of a policy, unless this call or communicator lacks what the codec needs.
-  Policy::Choice ChoiceOf(const Policy& policy, const Call& call) const;
+  Policy::Choice ChoiceOf(const Policy& policy, const Call& call);
+  // Chooses codec and algorithm where the policy says `auto`.
+  void Resolve(const Call& call, Policy::Choice* choice);
+  PlanRequest RequestOf(const Call& call, const Codec* codec) const;
   uint64_t NextSequence(const PlanRequest& request, bool captured);
   // Whose memory the call's buffers are; null: the host's.
   Result<Device*> DeviceOf(const Call& call) const;
@@ -118,6 +125,8 @@ class Communicator {
   std::shared_ptr<Ledger> ledger_;
   std::unique_ptr<Planner> planner_;
   TimePoint links_since_{};
+  std::shared_ptr<const LinkModel> adopted_;  // null: as at the start
+  std::unique_ptr<LinkRefresh> refresh_;      // outlives the engine, which reads its memory
   std::unique_ptr<Engine> engine_;
   // Operations so far: collectives, and of each (send or recv, peer).
   struct Counts {
@@ -125,6 +134,10 @@ class Communicator {
     std::map<std::pair<Operation, int>, uint64_t> pairs;
   };
   Counts called_;
+  // What `auto` stands for: by operation, type, count, root, keyed, algorithm and target.
+  using AutoKey =
+      std::tuple<Operation, DataType, size_t, int, bool, Algorithm, std::optional<CodecTarget>>;
+  std::map<AutoKey, CodecChoice> chosen_;
   Counts captured_;  // in graphs, once each
   std::set<std::tuple<Operation, int, const Codec*>> logged_;
   std::unique_ptr<Hierarchy> hierarchy_;

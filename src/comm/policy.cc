@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/units.h"
@@ -26,6 +27,39 @@ std::vector<std::string_view> Words(std::string_view text) {
     at = text.find_first_not_of(kBlanks, end);
   }
   return words;
+}
+
+Result<double> ParseError(std::string_view text) {
+  double error = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), error);
+  const bool whole = failure == std::errc() && end == text.data() + text.size();
+  if (whole && error > 0 && error < 1) return error;
+  return InvalidArgument("'{}' is no relative error: write a number between 0 and 1", text);
+}
+
+// What stands behind `auto`.
+Result<CodecTarget> ParseTarget(std::string_view text) {
+  CodecTarget target;
+  const bool closed = text.size() > 2 && text.front() == '(' && text.back() == ')';
+  std::string_view rest = closed ? text.substr(1, text.size() - 2) : std::string_view();
+  while (!rest.empty()) {
+    const std::string_view field = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(field.size() + 1, rest.size()));
+    constexpr std::string_view kError = "error=";
+    constexpr std::string_view kCompute = "compute=";
+    if (field.starts_with(kError) && !target.error) {
+      TW_ASSIGN(target.error, ParseError(field.substr(kError.size())));
+    } else if (field.starts_with(kCompute) && !target.compute_seconds) {
+      TW_ASSIGN(target.compute_seconds, ParseSeconds(field.substr(kCompute.size())));
+    } else {
+      return InvalidArgument("'auto{}': '{}' is no part of it, or stands there twice", text, field);
+    }
+  }
+  if (target.error || target.compute_seconds) return target;
+  return InvalidArgument(
+      "'auto{}' doesn't say what to go by: write auto(error=0.01), the relative error that may be "
+      "made, or auto(compute=30ms), the computing that a call may hide behind",
+      text);
 }
 
 template <typename T>
@@ -88,11 +122,16 @@ Status Policy::ParseSelector(std::string_view word, Rule* rule) {
 
 Status Policy::ParseChoice(std::string_view word, Rule* rule) {
   constexpr std::string_view kAlgo = "algo=";
+  constexpr std::string_view kAuto = "auto";
   if (!word.starts_with(kAlgo)) {
     if (std::exchange(rule->names_codec, true)) {
       return InvalidArgument("'{}' is a second codec in one rule; separate rules with ';'", word);
     }
-    TW_ASSIGN(rule->codec, FindCodec(std::string(word)));
+    if (word == kAuto || word.starts_with("auto(")) {
+      TW_ASSIGN(rule->target, ParseTarget(word.substr(kAuto.size())));
+    } else {
+      TW_ASSIGN(rule->codec, FindCodec(std::string(word)));
+    }
     return {};
   }
   if (rule->algorithm != Algorithm::kAuto) {
@@ -112,7 +151,8 @@ bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes,
   const bool operation_named =
       every_operation ||
       (operations.empty() ? Reduces(operation) : Contains(operations, Canonical(operation)));
-  const size_t floor = at_least.value_or(codec->exact() ? 0 : kPolicyFloorBytes);
+  const bool exact = codec->exact() && !target;
+  const size_t floor = at_least.value_or(exact ? 0 : kPolicyFloorBytes);
   const bool tensor_named =
       tensors.empty() || std::ranges::any_of(tensors, [&](const std::string& pattern) {
         return fnmatch(pattern.c_str(), tensor.c_str(), 0) == 0;
@@ -125,11 +165,16 @@ Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduct
                            const std::string& tensor) const {
   for (const Rule& rule : rules_) {
     if (!rule.Matches(operation, dtype, bytes, tensor)) continue;
-    Choice choice{rule.codec, rule.algorithm, ""};
+    Choice choice;
+    choice.codec = rule.codec;
+    choice.algorithm = rule.algorithm;
+    const bool sums = reduction == Reduction::kSum || reduction == Reduction::kAvg;
+    // What only an exact codec can do needs no choice, and loses nothing that was asked for.
+    if (IsFloating(dtype) && (sums || !Reduces(operation))) choice.target = rule.target;
     if (rule.codec->exact()) return choice;
     if (!rule.codec->Supports(dtype)) {
       choice.exact_because = fmt::format("{} can't code {}", rule.codec->spec(), NameOf(dtype));
-    } else if (Reduces(operation) && reduction != Reduction::kSum && reduction != Reduction::kAvg) {
+    } else if (Reduces(operation) && !sums) {
       choice.exact_because =
           fmt::format("{} is for sums and averages, not {}", rule.codec->spec(), NameOf(reduction));
     }

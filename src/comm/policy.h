@@ -4,7 +4,8 @@
 //   policy   := rule { ';' rule }
 //   rule     := [ { selector } ':' ] { choice }
 //   selector := operation | type | '>=' size | '<' size | '*' | pattern
-//   choice   := codec spec | 'algo=' algorithm
+//   choice   := codec spec | auto | 'algo=' algorithm
+//   auto     := 'auto(' [ 'error=' number ] [ ',' ] [ 'compute=' time ] ')', one of them at least
 // A pattern is a word with '*', '?' or '.' in it, for names of tensors: `*.bias`.
 // Rules are tried from left to right; the first whose selectors all hold decides. Immutable.
 
@@ -18,6 +19,7 @@
 #include "base/status.h"
 #include "base/types.h"
 #include "codec/codec.h"
+#include "collective/codec_choice.h"
 #include "collective/plan.h"
 
 namespace thinwire {
@@ -33,6 +35,7 @@ class Policy {
   struct Choice {
     const Codec* codec = &RawCodec();
     Algorithm algorithm = Algorithm::kAuto;
+    std::optional<CodecTarget> target;  // the codec is still to be chosen, by this
     // Why a codec that a rule named is not used although operation and size match; "" if it is.
     std::string exact_because;
   };
@@ -50,6 +53,7 @@ class Policy {
     size_t below = ~size_t{0};
     const Codec* codec = &RawCodec();
     bool names_codec = false;
+    std::optional<CodecTarget> target;  // in place of the codec
     Algorithm algorithm = Algorithm::kAuto;
 
     bool Matches(Operation operation, DataType dtype, size_t bytes,

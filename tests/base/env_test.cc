@@ -52,6 +52,25 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().flows, 64);
 }
 
+TEST(EnvTest, ListsWhatIsInEffectButNoSecret) {
+  const Variable policy("THINWIRE_POLICY", "q8");
+  const Variable secret("THINWIRE_SECRET", "hunter2");
+  bool policy_listed = false;
+  const Result<std::vector<Env::Variable>> variables = Env::InEffect();
+  ASSERT_TRUE(variables.ok());
+  for (const Env::Variable& variable : variables.value()) {
+    EXPECT_EQ(variable.value.find("hunter2"), std::string::npos);
+    EXPECT_EQ(variable.set,
+              variable.name == "THINWIRE_POLICY" || variable.name == "THINWIRE_SECRET")
+        << variable.name;
+    if (variable.name == "THINWIRE_TIMEOUT") {
+      EXPECT_EQ(variable.value, "600 s");
+    }
+    if (variable.name == "THINWIRE_POLICY") policy_listed = variable.value == "q8";
+  }
+  EXPECT_TRUE(policy_listed);
+}
+
 TEST(EnvTest, AnEmptyVariableIsAsGoodAsNone) {
   const Variable timeout("THINWIRE_TIMEOUT", "");
   EXPECT_EQ(Env::Read().value().timeout_seconds, Env().timeout_seconds);

@@ -48,6 +48,42 @@ TEST(PolicyTest, ACodecAloneIsForReductions) {
   }
 }
 
+TEST(PolicyTest, AutoLeavesTheCodecOpenAndSaysWhatToGoBy) {
+  const auto target = [](const std::string& text, Reduction reduction = Reduction::kSum,
+                         DataType dtype = DataType::kFloat32) {
+    return Parsed(text).For(Operation::kAllReduce, dtype, reduction, kLarge).target;
+  };
+  EXPECT_EQ(target("auto(error=1e-2)"), (CodecTarget{0.01, {}}));
+  EXPECT_EQ(target("all_reduce float: auto(compute=30ms) algo=sra"), (CodecTarget{{}, 0.03}));
+  EXPECT_EQ(target("auto(compute=1s,error=0.5)"), (CodecTarget{0.5, 1.0}));
+  EXPECT_EQ(target("q8"), std::nullopt);
+  // What a lossy codec can't do stays exact.
+  EXPECT_EQ(target("auto(error=0.5)", Reduction::kMax), std::nullopt);
+  EXPECT_EQ(target("auto(error=0.5)", Reduction::kSum, DataType::kInt32), std::nullopt);
+  EXPECT_EQ(ChoiceOf("auto(error=0.5) algo=sra"), "raw sra");
+}
+
+TEST(PolicyTest, AutoHasTheFloorOfLossyCodecs) {
+  const Policy policy = Parsed("auto(error=0.5)");
+  const auto at = [&](size_t bytes) {
+    return policy.For(Operation::kAllReduce, DataType::kFloat32, Reduction::kSum, bytes).target;
+  };
+  EXPECT_TRUE(at(kPolicyFloorBytes));
+  EXPECT_FALSE(at(kPolicyFloorBytes - 4));
+}
+
+TEST(PolicyTest, AutoNeedsToBeToldWhatToGoBy) {
+  for (const char* text : {"auto", "auto()", "auto(", "all_reduce: auto algo=sra"}) {
+    EXPECT_THAT(ErrorOf(text), AllOf(HasSubstr("error="), HasSubstr("compute="))) << text;
+  }
+  EXPECT_THAT(ErrorOf("auto(error=2)"), HasSubstr("'2'"));
+  EXPECT_THAT(ErrorOf("auto(error=little)"), HasSubstr("little"));
+  EXPECT_THAT(ErrorOf("auto(compute=soon)"), HasSubstr("soon"));
+  EXPECT_THAT(ErrorOf("auto(bits=3)"), HasSubstr("bits=3"));
+  EXPECT_THAT(ErrorOf("auto(error=0.1,error=0.2)"), HasSubstr("error=0.2"));
+  EXPECT_THAT(ErrorOf("q8 auto(error=0.1)"), HasSubstr("second codec"));
+}
+
 TEST(PolicyTest, DataMovementIsCompressedByNameOnly) {
   EXPECT_EQ(ChoiceOf("all_gather: bf16", Operation::kAllGather), "bf16 auto");
   EXPECT_EQ(ChoiceOf("all_gather: bf16"), "raw auto");

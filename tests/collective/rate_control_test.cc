@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RateControl against a link of the test's making: a queue in front of a wire, in steps of a ping.
+#include "collective/rate_control.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "collective/flow_control.h"
+#include "collective/simulator.h"
+
+namespace thinwire {
+namespace {
+
+constexpr double kDelay = 0.02;
+constexpr double kStep = 0.1;  // between pings
+constexpr double kBelieved = 25e6;
+
+TimePoint At(double seconds) { return TimePoint{} + FromSeconds(100 + seconds); }
+
+Link Measured(double rate) { return {rate, kDelay, 0, Link::Origin::kMeasured}; }
+Link Given(double rate) { return {rate, kDelay, 0, Link::Origin::kGiven}; }
+
+// Rank 0 sends to every other rank as fast as it is let, over one uplink of `capacity` (bytes a
+// second on the wire), and pings.
+class World {
+ public:
+  World(int ranks, Link believed, double capacity)
+      : links_(ranks, believed), rates_(links_, 0), capacity_(capacity), peers_(ranks - 1) {}
+
+  void Run(double seconds) {
+    for (double end = now_ + seconds; now_ < end; now_ += kStep) Step();
+  }
+  void Become(double capacity) { capacity_ = capacity; }
+  void Demand(double rate) { demand_ = rate; }
+  double queue_seconds() const { return queued_ / (capacity_ * kWireEfficiency); }
+  const RateControl& rates() const { return rates_; }
+
+ private:
+  void Step() {
+    double lanes = 0;
+    for (int peer = 1; peer <= peers_; ++peer) lanes += rates_.rate(peer);
+    const double allowed =
+        std::min({lanes, rates_.uplink(), demand_}) * kWireEfficiency * kPaceFactor * kStep;
+    const double carried = std::min(queued_ + allowed, capacity_ * kWireEfficiency * kStep);
+    queued_ += allowed - carried;
+    sent_ += allowed / peers_;
+    for (int peer = 1; peer <= peers_; ++peer) {
+      rates_.Sent(peer, static_cast<size_t>(allowed / peers_));
+    }
+    const double round_trip = 2 * kDelay + queue_seconds();
+    for (const int peer : rates_.DuePings(At(now_))) {
+      const RateControl::Pong pong = {
+          .pinged = At(now_),
+          .received = static_cast<uint64_t>(sent_),  // all that was before it in the queue
+          .nanoseconds = static_cast<int64_t>((now_ + round_trip - kDelay) * 1e9)};
+      rates_.TakePong(peer, pong, At(now_ + round_trip));
+    }
+  }
+
+  const LinkModel links_;
+  RateControl rates_;
+  double capacity_;
+  const int peers_;
+  double demand_ = 1e12;
+  double now_ = 0;
+  double queued_ = 0;
+  double sent_ = 0;  // to each
+};
+
+TEST(RateControlTest, AnUnderestimateRisesToTheLink) {
+  World world(2, Measured(kBelieved), 4 * kBelieved);
+  world.Run(30);
+  EXPECT_GT(world.rates().rate(1), 0.9 * 4 * kBelieved);
+  EXPECT_LT(world.rates().rate(1), 1.3 * 4 * kBelieved);
+}
+
+TEST(RateControlTest, AnOverestimateFallsToTheLinkWithinASecondOrTwo) {
+  World world(2, Measured(kBelieved), kBelieved / 2);
+  world.Run(2);
+  EXPECT_NEAR(world.rates().rate(1), kBelieved / 2, 0.1 * kBelieved / 2);
+}
+
+TEST(RateControlTest, StaysAtTheLinkOnceItIsThereAndKeepsTheQueueShort) {
+  World world(2, Measured(kBelieved), 2 * kBelieved);
+  world.Run(30);
+  for (int i = 0; i < 30; ++i) {
+    world.Run(1);
+    EXPECT_NEAR(world.rates().rate(1), 2 * kBelieved, 0.15 * 2 * kBelieved);
+    EXPECT_LT(world.queue_seconds(), 0.2);
+  }
+}
+
+TEST(RateControlTest, FollowsALinkThatChanges) {
+  World world(2, Measured(kBelieved), kBelieved);
+  world.Run(10);
+  world.Become(kBelieved / 3);
+  world.Run(10);
+  EXPECT_NEAR(world.rates().rate(1), kBelieved / 3, 0.15 * kBelieved / 3);
+  world.Become(kBelieved);
+  world.Run(60);
+  EXPECT_NEAR(world.rates().rate(1), kBelieved, 0.25 * kBelieved);
+}
+
+TEST(RateControlTest, TheUplinkIsLearnedFromAllPeersTogether) {
+  World slow(4, Measured(kBelieved), kBelieved / 2);
+  slow.Run(5);
+  EXPECT_NEAR(slow.rates().uplink(), kBelieved / 2, 0.15 * kBelieved / 2);
+  World fast(4, Measured(kBelieved), 2 * kBelieved);
+  fast.Run(30);
+  EXPECT_NEAR(fast.rates().uplink(), 2 * kBelieved, 0.3 * 2 * kBelieved);
+  // A pair was thought as fast as its host, and still is.
+  EXPECT_GE(fast.rates().rate(1), 0.9 * fast.rates().uplink());
+}
+
+TEST(RateControlTest, AGivenRateIsNeverExceeded) {
+  World world(2, Given(kBelieved), 4 * kBelieved);
+  world.Run(30);
+  EXPECT_EQ(world.rates().rate(1), kBelieved);
+  EXPECT_EQ(world.rates().uplink(), kBelieved);
+}
+
+TEST(RateControlTest, AGivenRateThatIsTooHighFallsAndComesBack) {
+  World world(2, Given(kBelieved), kBelieved / 2);
+  world.Run(5);
+  EXPECT_NEAR(world.rates().rate(1), kBelieved / 2, 0.1 * kBelieved / 2);
+  world.Become(kBelieved);
+  world.Run(60);
+  EXPECT_GT(world.rates().rate(1), 0.9 * kBelieved);
+}
+
+TEST(RateControlTest, NothingFallsBelowAQuarterOfWhatItBeganWith) {
+  World world(2, Measured(kBelieved), kBelieved / 50);
+  world.Run(60);
+  EXPECT_GE(world.rates().rate(1), kBelieved / 4);
+}
+
+TEST(RateControlTest, LittleTrafficTeachesNothing) {
+  World world(2, Measured(kBelieved), 4 * kBelieved);
+  world.Demand(kBelieved / 3);
+  world.Run(30);
+  EXPECT_EQ(world.rates().rate(1), kBelieved);
+}
+
+TEST(RateControlTest, WithoutTrafficNobodyIsPinged) {
+  RateControl rates(LinkModel(3, Measured(kBelieved)), 0);
+  EXPECT_TRUE(rates.DuePings(At(5)).empty());
+  rates.Sent(2, 1 << 20);
+  EXPECT_EQ(rates.DuePings(At(5)), std::vector<int>{2});
+  EXPECT_TRUE(rates.DuePings(At(6)).empty());  // the answer is awaited
+}
+
+TEST(RateControlTest, UnknownAndVeryFastLinksAreNotPaced) {
+  for (const Link link : {Link{}, Measured(2 * kMostPacedRate)}) {
+    RateControl rates(LinkModel(2, link), 0);
+    rates.Sent(1, 1 << 20);
+    EXPECT_EQ(rates.rate(1), 0);
+    EXPECT_EQ(rates.uplink(), 0);
+    EXPECT_TRUE(rates.DuePings(At(5)).empty());
+  }
+  EXPECT_EQ(RateControl(LinkModel(2, Given(2 * kMostPacedRate)), 0).rate(1), 2 * kMostPacedRate);
+}
+
+TEST(RateControlTest, AnAnswerToNoPingIsIgnored) {
+  RateControl rates(LinkModel(2, Measured(kBelieved)), 0);
+  EXPECT_FALSE(rates.TakePong(1, {.pinged = At(1), .received = 1, .nanoseconds = 1}, At(2)));
+}
+
+TEST(RateControlTest, ThePacerTakesTheRatesThatWereLearned) {
+  World world(2, Measured(kBelieved), kBelieved / 2);
+  world.Run(5);
+  Pacer pacer(LinkModel(2, Measured(kBelieved)), 0);
+  pacer.Adopt(world.rates());
+  pacer.Sent(1, 1'000'000, 1, At(0));
+  const double expected = 1e6 / (world.rates().rate(1) * kWireEfficiency * kPaceFactor);
+  EXPECT_NEAR(ToSeconds(pacer.Next(1) - At(0)), expected, 3e-3);
+}
+
+}  // namespace
+}  // namespace thinwire
