@@ -2,6 +2,7 @@
 #include "collective/codec_choice.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -107,13 +108,23 @@ std::string FormatTarget(const CodecTarget& target) {
 }
 
 int EncodesOf(Algorithm algorithm, int ranks) {
+  const int doublings = std::bit_width(static_cast<unsigned>(std::max(ranks - 1, 1)));
   switch (algorithm) {
     case Algorithm::kOneShot:
     case Algorithm::kDirect:
     case Algorithm::kAuto:
       return 1;
     case Algorithm::kSra:  // contributions, then the sum
+    case Algorithm::kUnevenSra:
+    case Algorithm::kHierarchical:  // inside sites nothing is encoded
       return 2;
+    case Algorithm::kGrid:  // and the sums of rows
+      return 3;
+    case Algorithm::kHalvingDoubling:
+    case Algorithm::kRecursiveDoubling:
+    case Algorithm::kTree:
+    case Algorithm::kDoubleTree:
+      return doublings + 1;
     case Algorithm::kRing:  // each rank's partial sum
       return ranks;
   }

@@ -43,7 +43,7 @@ struct CodecChoice {
 CodecChoice ChooseCodec(const CodecTarget& target, PlanRequest request, Algorithm algorithm,
                         bool keyed, int rank, const Planner& planner);
 
-// Encodes that lie one after another between a contribution and the result.
+// Encodes that lie one after another between a contribution and the result, at most.
 int EncodesOf(Algorithm algorithm, int ranks);
 
 }  // namespace thinwire
