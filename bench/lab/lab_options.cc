@@ -107,6 +107,7 @@ void ApplyLinks(const Texts& texts, LabOptions* options) {
   if (link.rate == 0) throw LabError("--rate: a rate of 0 lets nothing through", kExitUsage);
   options->network.links = LinkModel(texts.ranks, link);
   options->link_text = fmt::format("rate={},delay={}", texts.rate, texts.delay);
+  if (link.loss > 0) options->link_text += ",loss=" + texts.loss;
 }
 
 void Apply(const Texts& texts, LabOptions* options) {

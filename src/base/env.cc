@@ -66,7 +66,7 @@ Result<int> ParseCount(std::string_view text, int least, int most, std::string_v
   return InvalidArgument("'{}' is not a number of {}: write {} to {}", text, things, least, most);
 }
 Result<int> ParseThreads(std::string_view text) { return ParseCount(text, 1, 1024, "threads"); }
-Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, 64, "flows"); }
+Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, 128, "flows"); }
 
 Result<PortRange> ParsePortRange(std::string_view text) {
   const size_t dash = text.find('-');

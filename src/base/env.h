@@ -126,7 +126,7 @@ struct Env {
   // empty: bbr where the system has and allows it, else the system's.
   std::string congestion;
 
-  // THINWIRE_FLOWS: connections of the tcp transport to each peer, 1 to 64. Default 0: one, and
+  // THINWIRE_FLOWS: connections of the tcp transport to each peer, 1 to 128. Default 0: one, and
   // more where losses hold it back.
   int flows = 0;
 

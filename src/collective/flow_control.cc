@@ -12,6 +12,9 @@ namespace {
 constexpr double kBurstSeconds = 2e-3;
 constexpr size_t kMinWindowBytes = size_t{4} << 20;
 constexpr double kWindowsPerRoundTrip = 2;
+// What comes behind a lost packet waits for a round trip until that is there, and for another if it
+// is lost again; meanwhile the sender goes on.
+constexpr double kRepairRoundTrips = 2;
 constexpr size_t kReportsPerWindow = 4;
 
 }  // namespace
@@ -47,7 +50,8 @@ void Pacer::Lane::Sent(size_t bytes, double share, TimePoint now) {
 
 size_t WindowBytes(const Link& there, const Link& back) {
   const double product = there.rate * (there.delay + back.delay);
-  return std::max(kMinWindowBytes, static_cast<size_t>(kWindowsPerRoundTrip * product));
+  const double windows = kWindowsPerRoundTrip + (there.loss > 0 ? kRepairRoundTrips : 0);
+  return std::max(kMinWindowBytes, static_cast<size_t>(windows * product));
 }
 
 Window WindowBetween(const Link& there, const Link& back) {

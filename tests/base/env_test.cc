@@ -32,7 +32,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable piece("THINWIRE_MPI_PIECE", "32K");
   const Variable ports("THINWIRE_PORT_RANGE", "40000-40100");
   const Variable congestion("THINWIRE_CONGESTION", "cubic");
-  const Variable flows("THINWIRE_FLOWS", "64");
+  const Variable flows("THINWIRE_FLOWS", "128");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().mpi_piece_bytes, size_t{32} << 10);
@@ -49,7 +49,7 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().port_range.first, 40000);
   EXPECT_EQ(env.value().port_range.last, 40100);
   EXPECT_EQ(env.value().congestion, "cubic");
-  EXPECT_EQ(env.value().flows, 64);
+  EXPECT_EQ(env.value().flows, 128);
 }
 
 TEST(EnvTest, ListsWhatIsInEffectButNoSecret) {
@@ -89,7 +89,7 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_PORT_RANGE", "40100-40000"},
                                     {"THINWIRE_PORT_RANGE", "0-70000"},
                                     {"THINWIRE_PORT_RANGE", "40000-"},
-                                    {"THINWIRE_FLOWS", "65"},
+                                    {"THINWIRE_FLOWS", "129"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);

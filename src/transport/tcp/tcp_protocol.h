@@ -25,7 +25,7 @@ namespace thinwire {
 
 inline constexpr size_t kMaxTcpAddresses = 8;
 inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
-inline constexpr int kMaxFlows = 64;  // to one peer
+inline constexpr int kMaxFlows = 128;  // to one peer
 
 // Random name of a transport that listens, known only to those who have its address blob, which
 // travels over the authenticated rendezvous.

@@ -24,12 +24,11 @@ using Kind = MessageHead::Kind;
 
 constexpr std::string_view kName = "tcp";
 constexpr size_t kReadBudget = size_t{1} << 20;  // of one flow, before the others have a turn
-// Messages go in pieces where there are many flows, so that what one of them holds up is little.
-constexpr size_t kPiecesOfAll = size_t{512} << 10;  // what all flows together take at once
-constexpr size_t kLeastPiece = size_t{16} << 10;
-// What may lie unsent in a flow: little, so that what waits can still go by another flow; enough
-// that the flow doesn't run dry between two turns of the engine.
-constexpr size_t kMostUnsent = size_t{64} << 10;
+// What flows take at once, together and each: pieces of messages are that large, and no more lies
+// unsent in a flow. Little, so that one held up by a loss holds up little and what waits goes by
+// another; enough that a flow doesn't run dry between two turns of the engine.
+constexpr size_t kTakenByAll = size_t{512} << 10;
+constexpr size_t kTakenByEach = size_t{16} << 10;
 constexpr auto kSampleInterval = std::chrono::milliseconds(100);
 // The higher rank of a pair dials only when the lower one seems not to get through.
 constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
@@ -414,10 +413,10 @@ void TcpTransport::SetRate(int peer, double bytes_per_second) {
 // Of several flows each may use half the path: others may just be held up by a loss.
 void TcpTransport::ShareOut(Peer* peer) {
   if (peer->flows.empty()) return;
-  peer->piece_bytes = std::max(kLeastPiece, kPiecesOfAll / peer->flows.size());
+  peer->piece_bytes = std::max(kTakenByEach, kTakenByAll / peer->flows.size());
   const double share = peer->flows.size() > 1 ? 0.5 : 1;
   for (const Flow& flow : peer->flows) {
-    LimitUnsent(flow.fd.get(), std::min(peer->piece_bytes, kMostUnsent));
+    LimitUnsent(flow.fd.get(), peer->piece_bytes);
     if (peer->rate > 0) PaceFlow(flow.fd.get(), peer->rate * share * kPacingSlack);
   }
 }
