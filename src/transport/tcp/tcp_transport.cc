@@ -153,14 +153,18 @@ Status TcpTransport::Connect(int rank, std::span<const std::string> addresses, T
 }
 
 Status TcpTransport::AwaitFlows(TimePoint deadline) {
-  const auto open = [this](const Peer& peer) { return peer.rank == rank_ || !peer.flows.empty(); };
+  // A peer that was here and has left in good order doesn't keep the others from meeting.
+  const auto open = [this](const Peer& peer) {
+    return peer.rank == rank_ || !peer.flows.empty() || peer.farewell_seen;
+  };
+  const auto failed = [&](const Peer& peer) { return !peer.status.ok() && !peer.farewell_seen; };
   DriveUntil(deadline, [&] {
     return std::all_of(peers_.begin(), peers_.end(), open) ||
-           std::any_of(peers_.begin(), peers_.end(), [](const Peer& p) { return !p.status.ok(); });
+           std::any_of(peers_.begin(), peers_.end(), failed);
   });
   std::vector<std::string> missing;
   for (const Peer& peer : peers_) {
-    if (!peer.status.ok()) return peer.status.WithContext("connect");
+    if (failed(peer)) return peer.status.WithContext("connect");
     if (open(peer)) continue;
     const std::string& trouble = doorway_.trouble(peer.rank);
     missing.push_back(fmt::format("{}{}", peer.rank, trouble.empty() ? "" : " (" + trouble + ")"));
