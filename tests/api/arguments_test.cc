@@ -181,7 +181,7 @@ const std::vector<Refusal>& Refusals() {
          auto statistics = StatisticsOfSize(8);
          return thinwireCommGetStatistics(c, thinwireOpAllReduce, &statistics);
        }},
-      {"8 is no operation",
+      {"9 is no operation",
        [](auto c, auto) {
          auto statistics = StatisticsOfSize(sizeof(thinwireStatistics_t));
          return thinwireCommGetStatistics(c, BadOperation(), &statistics);
