@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/checked.h"
 #include "base/units.h"
 #include "collective/algorithms.h"
 #include "wire/frame.h"
@@ -16,7 +17,7 @@ namespace {
 constexpr size_t kCachedPlans = 512;
 // The choice between algorithms doesn't need the last segment: fewer make it quick for many ranks.
 constexpr size_t kSegmentsSimulated = 16;
-constexpr size_t kFramesSimulated = 200'000;
+constexpr size_t kFramesSimulated = 60'000;
 // Candidates stand in order of preference (fewer hops and encodes): a later one must be this much
 // quicker to be chosen, for the model is no better than that.
 constexpr double kClearlyQuicker = 0.95;
@@ -209,14 +210,12 @@ std::vector<Plan> Planner::MakeAll(const PlanRequest& request, Algorithm algorit
 
 Simulation Planner::Predict(const PlanRequest& request, Algorithm algorithm) const {
   std::vector<Plan> plans = MakeAll(request, algorithm);
-  // Segments of all plans are alike.
-  const size_t segments = kFramesSimulated / std::max<size_t>(MessagesOf(plans), 1);
+  const size_t segments = std::max<size_t>(kFramesSimulated / (MessagesOf(plans) + 1), 1);
   if (segments < kSegmentsSimulated) {
-    for (Plan& plan : plans) {
-      plan.segment_elements =
-          Make(request, algorithm, plan.rank, segment_bytes_, std::max<size_t>(segments, 1))
-              .segment_elements;
-    }
+    size_t longest = 0;
+    for (const Step& step : plans.front().steps) longest = std::max(longest, step.count);
+    const size_t elements = RoundUp(CeilDivide(longest, segments) + 1, request.codec->granule());
+    for (Plan& plan : plans) plan.segment_elements = std::max(plan.segment_elements, elements);
   }
   return Simulate(plans, WorldOf(request).links, costs_);
 }

@@ -311,7 +311,7 @@ TEST(ReplicaSaveTest, RecordsThatTheLibraryWouldNotWriteAreRefused) {
   ReplicaStore store({});
   Advance(store, Key(50), 20);
   const std::vector<std::function<void(ReplicaRecord&)>> changes = {
-      [](ReplicaRecord& record) { record.key.operation = Operation{9}; },
+      [](ReplicaRecord& record) { record.key.operation = Operation{kOperations}; },
       [](ReplicaRecord& record) { record.key.peer = -2; },
       [](ReplicaRecord& record) { record.shape.dtype = DataType{12}; },
       [](ReplicaRecord& record) { record.shape.codec = "q8\x1b"; },

@@ -42,6 +42,14 @@ Op Changed(const std::function<void(Op*)>& change) {
   return op;
 }
 
+Op DirectReduceTo(int root) {
+  return Changed([root](Op* op) {
+    op->operation = Operation::kReduce;
+    op->algorithm = Algorithm::kDirect;
+    op->root = root;
+  });
+}
+
 const Mismatch kMismatches[] = {
     {"Count", Changed([](Op* op) { op->count = 999; }), Changed([](Op*) {}), "count"},
     {"NothingAgainstSomething", Changed([](Op* op) { op->count = 0; }), Changed([](Op*) {}),
@@ -60,6 +68,8 @@ const Mismatch kMismatches[] = {
      Changed([](Op* op) { op->operation = Operation::kBroadcast, op->root = 0; }), "root"},
     {"ReduceRoot", Changed([](Op* op) { op->operation = Operation::kReduce, op->root = 1; }),
      Changed([](Op* op) { op->operation = Operation::kReduce, op->root = 0; }), "root"},
+    // Both wait for the other to send: only the clock can tell.
+    {"DirectReduceRoot", DirectReduceTo(1), DirectReduceTo(0), "made no progress"},
 };
 
 class MismatchTest : public testing::TestWithParam<Mismatch> {};

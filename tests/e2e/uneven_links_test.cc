@@ -8,7 +8,7 @@
 
 namespace thinwire {
 
-// Its helpers alone are of use here.
+// Only what the suite is made of is of use here.
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CollectiveSuite);
 
 namespace {
