@@ -245,7 +245,8 @@ class FleetRun {
     }
     const double quantile = Uniform(fleet_.seed + 1, ++messages_);
     if (quantile <= path->all_arrive) return 0;
-    return path->round_trip * ExtraRoundTrips(piece.bytes, path->loss, quantile);
+    return fleet_.costs.round_trips_per_loss * path->round_trip *
+           ExtraRoundTrips(piece.bytes, path->loss, quantile);
   }
 
   // The downlink is through with what a hop brings when the last of it has come, and not before the

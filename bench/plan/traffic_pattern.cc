@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 
+#include "collective/topology.h"
 #include "grouped_pattern.h"
 
 namespace thinwire {
@@ -199,18 +199,9 @@ class DoubleTreePattern : public TrafficPattern {
   int deepest_;
 };
 
-// Rows of one length, about as many as a row is long; of nearly equal length where no divisor is
-// near.
-std::vector<int> Rows(int ranks) {
-  const double even = std::sqrt(ranks);
-  int rows = static_cast<int>(std::lround(even));
-  for (int divisor = 1; divisor <= even; ++divisor) {
-    if (ranks % divisor == 0 && divisor > even / 2) rows = divisor;
-  }
+std::vector<int> FirstOfRows(int ranks) {
   std::vector<int> first;
-  for (int row = 0; row < rows; ++row) {
-    first.push_back(row * (ranks / rows) + std::min(row, ranks % rows));
-  }
+  for (const std::vector<int>& row : GridOf(ranks)) first.push_back(row.front());
   return first;
 }
 
@@ -229,7 +220,7 @@ Result<std::unique_ptr<TrafficPattern>> MakePattern(std::string_view algorithm, 
   if (algorithm == "one-shot") return Pattern(new OneShotPattern(ranks, count));
   if (algorithm == "sra") return Pattern(new SraPattern(ranks, count));
   if (algorithm == "ring") return Pattern(new RingPattern(ranks, count));
-  if (algorithm == "grid") return MakeGroupedPattern(ranks, count, Rows(ranks), false);
+  if (algorithm == "grid") return MakeGroupedPattern(ranks, count, FirstOfRows(ranks), false);
   if (algorithm == "hierarchical") return MakeGroupedPattern(ranks, count, first_ranks, true);
   if (algorithm == "halving-doubling") return Pattern(new HalvingDoublingPattern(ranks, count));
   if (algorithm == "recursive-doubling") return Pattern(new RecursiveDoublingPattern(ranks, count));

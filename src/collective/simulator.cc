@@ -160,7 +160,7 @@ class Simulator {
     Push(now + bytes / uplink, Kind::kLeft, rank, item);
     const int extra = ExtraRoundTrips(bytes, path.loss, SpreadQuantile(messages_++));
     Push(now + path.delay + costs_.message_seconds, Kind::kHeadArrives, step.peer, item, rank,
-         extra * path.round_trip);
+         extra * costs_.round_trips_per_loss * path.round_trip);
   }
 
   // The last byte comes when the narrowest stretch has let it through, and after what came before

@@ -30,6 +30,8 @@ struct CostModel {
   double unknown_delay = 10e-3;         // ... and 10 ms
   Congestion congestion = Congestion::kBbr;
   int flows = 1;  // between two ranks
+  // By which TCP is later for a packet that has to be sent once more.
+  double round_trips_per_loss = 1;
 };
 
 // Injection is paced at this part of the payload rate, so that queues on the way stay short.

@@ -175,6 +175,7 @@ int SiteMatrix::SiteOf(int rank, int ranks) const {
 LinkModel SiteMatrix::Links(int ranks) const {
   LinkModel model(ranks);
   for (int from = 0; from < ranks; ++from) {
+    model.set_nic(from, nic_rate_);
     for (int to = 0; to < ranks; ++to) {
       if (from != to) model.at(from, to) = at(SiteOf(from, ranks), SiteOf(to, ranks));
     }

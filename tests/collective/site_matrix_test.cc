@@ -74,6 +74,8 @@ TEST(SiteMatrixTest, Worldwide8HasTheCitiesItWasMeasuredBetween) {
   EXPECT_DOUBLE_EQ(links.at(0, 2).delay, 67e-3);    // Oregon to Virginia
   EXPECT_DOUBLE_EQ(links.at(9, 10).delay, 238e-3);  // Seoul to London
   EXPECT_EQ(links.uplink(3), 250e6);
+  // What a rank can send to all together, though none of its pairs can carry as much.
+  EXPECT_EQ(LinkModel::Parse("profile=worldwide-8", 8).value().uplink(3), 250e6);
 }
 
 }  // namespace
