@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "collective/link_survey.h"
 #include "collective/planner.h"
 #include "subcommands.h"
 
@@ -33,7 +34,7 @@ struct Texts {
   std::string link;
   std::string codec = "raw";
   std::string algorithm = "auto";
-  std::string segment = "128K";
+  std::string segment;
   int ranks = 4;
   int root = 0;
   int rank = 0;
@@ -59,8 +60,7 @@ void AddFlags(CLI::App* app, Texts* texts) {
   app->add_option("-d,--datatype", texts->type, "element type")->capture_default_str();
   app->add_option("-o,--op", texts->reduction, "reduction")->capture_default_str();
   app->add_option("-r,--root", texts->root, "root of broadcast and reduce")->capture_default_str();
-  app->add_option("--segment", texts->segment, "encoded bytes a segment aims at")
-      ->capture_default_str();
+  app->add_option("--segment", texts->segment, "encoded bytes a segment aims at [by the links]");
   app->add_flag("--steps", texts->steps, "print the plan of --rank, a step a line");
   app->add_option("--rank", texts->rank, "the rank whose plan is printed")->capture_default_str();
   app->add_flag("--json", texts->json, "print the predictions as JSON");
@@ -159,8 +159,11 @@ Status Run(const Texts& texts) {
   TW_ASSIGN(const PlanRequest request, RequestOf(texts));
   TW_ASSIGN(const Algorithm asked,
             Named(AlgorithmFromName(texts.algorithm), "algorithm", texts.algorithm));
-  TW_ASSIGN(const size_t segment_bytes, ParseBytes(texts.segment));
   TW_ASSIGN(LinkModel links, LinkModel::Parse(texts.link, texts.ranks));
+  size_t segment_bytes = SegmentBytesFor(links);
+  if (!texts.segment.empty()) {
+    TW_ASSIGN(segment_bytes, ParseBytes(texts.segment));
+  }
   Planner planner(std::move(links), CostModel{}, segment_bytes);
   TW_ASSIGN(const auto plan, planner.PlanFor(request, asked, texts.rank));
 
