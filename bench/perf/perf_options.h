@@ -24,7 +24,7 @@ struct PerfOptions {
   std::vector<Reduction> reductions;
   std::vector<size_t> sizes;  // bytes
   int root = 0;
-  size_t calls = 1;  // in a group
+  size_t calls = 1;      // in a group
   bool in_place = true;  // measured too, where the operation can
   MeasurementOptions measurement;
   int ranks = 0;  // threads of this process; 0: the job this process was started in

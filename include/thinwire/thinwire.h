@@ -109,12 +109,12 @@ typedef struct {
   size_t size;
   unsigned magic;
   unsigned version;
-  const char* transport;        /* THINWIRE_TRANSPORT: "ucx", "tcp", "loopback", "mpi", "auto" */
-  const char* policy;           /* THINWIRE_POLICY: see Policy below */
-  const char* link;             /* THINWIRE_LINK: "rate=500mbit,delay=20ms", "file=PATH", "measure" */
-  const char* shape;            /* THINWIRE_SHAPE: emulate such links in this process */
-  const char* netInterface;     /* THINWIRE_INTERFACE: "eth0" */
-  double timeoutSeconds;        /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
+  const char* transport;    /* THINWIRE_TRANSPORT: "ucx", "tcp", "loopback", "mpi", "auto" */
+  const char* policy;       /* THINWIRE_POLICY: see Policy below */
+  const char* link;         /* THINWIRE_LINK: "rate=500mbit,delay=20ms", "file=PATH", "measure" */
+  const char* shape;        /* THINWIRE_SHAPE: emulate such links in this process */
+  const char* netInterface; /* THINWIRE_INTERFACE: "eth0" */
+  double timeoutSeconds;    /* THINWIRE_TIMEOUT: longest wait of an operation for its peers */
   double connectTimeoutSeconds; /* THINWIRE_CONNECT_TIMEOUT: longest wait of set-up */
   double silenceSeconds;        /* THINWIRE_SILENCE: a silent peer is given up after this */
   size_t segmentBytes;          /* THINWIRE_SEGMENT: wire bytes a segment aims at */

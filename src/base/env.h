@@ -113,9 +113,9 @@ struct Env {
   // where torchrun's own store sits on it; 0 for unique ids: any free one.
   int port = 0;
 
-  // THINWIRE_HOST: address rank 0 advertises in a unique id, for hosts behind NAT; the tcp transport
-  // of each rank names it before its own addresses. Default empty: every address of the interfaces
-  // in use.
+  // THINWIRE_HOST: address rank 0 advertises in a unique id, for hosts behind NAT; the tcp
+  // transport of each rank names it before its own addresses. Default empty: every address of the
+  // interfaces in use.
   std::string host;
 
   // THINWIRE_PORT_RANGE: ports to listen on, such as 40000-40100, for firewalls: the tcp

@@ -142,8 +142,8 @@ Result<UniqueId> RendezvousServer::Start(const Options& options) {
   TW_ASSIGN(fields.addresses, options.host.empty()
                                   ? LocalAddresses(options.interface, kUniqueIdAddresses)
                                   : ResolveHost(options.host, kUniqueIdAddresses));
-  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface,
-                                       port == 0 ? options.ports : PortRange{port, port}));
+  TW_ASSIGN(Fd listener,
+            ListenAsAsked(options.interface, port == 0 ? options.ports : PortRange{port, port}));
   TW_ASSIGN(fields.port, LocalPort(listener.get()));
   TW_TRY(StartRoot(std::move(listener), fields.secret));
   return PackUniqueId(fields);

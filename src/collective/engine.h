@@ -88,11 +88,11 @@ class Engine {
   };
   struct Peer {
     Liveness life;
-    bool left = false;       // said goodbye
-    TimePoint lost_at{};     // its connection broke
-    TimePoint idle_at{};     // its last heartbeat came, which said
-    uint64_t calls = 0;      // how many collectives it had been handed
-    size_t early_bytes = 0;  // that its frames in early_ take
+    bool left = false;            // said goodbye
+    TimePoint lost_at{};          // its connection broke
+    TimePoint idle_at{};          // its last heartbeat came, which said
+    uint64_t calls = 0;           // how many collectives it had been handed
+    size_t early_bytes = 0;       // that its frames in early_ take
     uint64_t received_bytes = 0;  // of data frames
   };
 

@@ -35,7 +35,8 @@ inline constexpr double kMostPacedRate = 4e9 / 8;
 
 class RateControl {
  public:
-  // Rates that were given stay: who states a rate wants no more, and knows better than a busy moment.
+  // Rates that were given stay: who states a rate wants no more, and knows better than a busy
+  // moment.
   RateControl(const LinkModel& links, int rank);
 
   // Notes that data went to a peer.

@@ -115,7 +115,7 @@ class Transport {
 };
 
 struct TransportOptions {
-  std::string interface{};                    // name of the network interface to use; empty: any
+  std::string interface {};                   // name of the network interface to use; empty: any
   std::string modules{};                      // Env::modules
   size_t mpi_piece_bytes = size_t{12} << 10;  // Env::mpi_piece_bytes
 
