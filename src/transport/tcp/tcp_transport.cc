@@ -76,8 +76,9 @@ class TcpTransport final : public Transport {
 
   struct Peer {
     int rank = -1;
-    std::list<Flow> flows;                        // those at their end are taken out by Poll
+    std::vector<std::unique_ptr<Flow>> flows;     // those at their end are taken out by Poll
     size_t turn = 0;                              // whose turn it is to send
+    size_t blocked = 0;                           // flows that take no more for now
     std::deque<std::shared_ptr<Outgoing>> queue;  // of which something is left to begin
     size_t piece_bytes = 0;                       // goes by one flow
     Assembly assembly;
@@ -96,7 +97,7 @@ class TcpTransport final : public Transport {
   bool Drive();
   bool OnFlow(Flow* flow, uint32_t events);
   void OnWritten(Flow* flow, MessageStream::Outcome outcome);
-  bool Pump(Peer* peer);
+  void Pump(Peer* peer);
   bool StartNext(Peer* peer, Flow* flow);
   void SetBlocked(Flow* flow, bool blocked);
   bool Read(Flow* flow);
@@ -180,7 +181,7 @@ Status TcpTransport::AwaitFlows(TimePoint deadline) {
 void TcpTransport::OpenFlows() {
   for (Doorway::Opened& opened : doorway_.TakeOpened()) {
     Peer& peer = peers_[static_cast<size_t>(opened.rank)];
-    Flow& flow = peer.flows.emplace_back(&peer, std::move(opened.fd));
+    Flow& flow = *peer.flows.emplace_back(std::make_unique<Flow>(&peer, std::move(opened.fd)));
     readiness_.Change(flow.fd.get(), EPOLLIN, &flow);  // was watched as a visitor
     TW_LOG(kInfo, "rank {}: flow {} to rank {}, {}", rank_, peer.flows.size(), peer.rank,
            doorway_.tuning().congestion());
@@ -229,18 +230,13 @@ void TcpTransport::Control(Peer* peer, Kind kind, uint64_t number, Request* requ
   Pump(peer);
 }
 
-// Gives what waits to flows that can take it, in turn. Returns whether any did.
-bool TcpTransport::Pump(Peer* peer) {
-  bool moved = false;
+// Gives what waits to flows that can take it, in turn.
+void TcpTransport::Pump(Peer* peer) {
   size_t idle = 0;  // flows in a row that took nothing
-  while (!peer->queue.empty() && idle < peer->flows.size()) {
-    auto flow = std::next(peer->flows.begin(),
-                          static_cast<std::ptrdiff_t>(peer->turn++ % peer->flows.size()));
-    const bool taken = StartNext(peer, &*flow);
-    idle = taken ? 0 : idle + 1;
-    moved |= taken;
+  while (!peer->queue.empty() && peer->blocked < peer->flows.size() && idle < peer->flows.size()) {
+    Flow* const flow = peer->flows[peer->turn++ % peer->flows.size()].get();
+    idle = StartNext(peer, flow) ? 0 : idle + 1;
   }
-  return moved;
 }
 
 // A flow that takes nothing of the message leaves it to the others.
@@ -263,6 +259,7 @@ void TcpTransport::OnWritten(Flow* flow, MessageStream::Outcome outcome) {
 void TcpTransport::SetBlocked(Flow* flow, bool blocked) {
   if (flow->blocked == blocked) return;
   flow->blocked = blocked;
+  blocked ? ++flow->peer->blocked : --flow->peer->blocked;
   readiness_.Change(flow->fd.get(), blocked ? EPOLLIN | EPOLLOUT : EPOLLIN, flow);
 }
 
@@ -290,7 +287,7 @@ bool TcpTransport::Drive() {
   OpenFlows();
   if (now >= next_sample_) SamplePaths(now);
   if (!std::exchange(swept_, true)) {
-    for (Peer& peer : peers_) peer.flows.remove_if([](const Flow& f) { return !f.fd.open(); });
+    for (Peer& peer : peers_) std::erase_if(peer.flows, [](auto& f) { return !f->fd.open(); });
   }
   return moved;
 }
@@ -301,7 +298,8 @@ bool TcpTransport::OnFlow(Flow* flow, uint32_t events) {
   if ((events & EPOLLOUT) != 0 && flow->blocked) {
     moved = true;
     OnWritten(flow, flow->stream.Write(flow->fd.get()));
-    Pump(flow->peer);
+    // While anything waits, the others are blocked.
+    while (!flow->peer->queue.empty() && StartNext(flow->peer, flow)) continue;
   }
   if ((events & ~static_cast<uint32_t>(EPOLLOUT)) != 0) moved |= Read(flow);
   return moved;
@@ -357,7 +355,7 @@ void TcpTransport::CheckFarewell(Peer* peer) {
 bool TcpTransport::Waiting(const Peer& peer) const {
   return !peer.queue.empty() ||
          std::any_of(peer.flows.begin(), peer.flows.end(),
-                     [](const Flow& f) { return f.stream.sending() != nullptr; });
+                     [](const auto& f) { return f->stream.sending() != nullptr; });
 }
 
 PathSample TcpTransport::SampleOf(const Peer& peer, TimePoint now) const {
@@ -366,8 +364,8 @@ PathSample TcpTransport::SampleOf(const Peer& peer, TimePoint now) const {
   sample.waiting = Waiting(peer);
   sample.flows = static_cast<int>(peer.flows.size());
   sample.shortest_round_trip_seconds = std::numeric_limits<double>::infinity();
-  for (const Flow& flow : peer.flows) {
-    const FlowFigures figures = ReadFigures(flow.fd.get());
+  for (const auto& flow : peer.flows) {
+    const FlowFigures figures = ReadFigures(flow->fd.get());
     sample.round_trip_seconds += figures.round_trip_seconds / sample.flows;
     sample.shortest_round_trip_seconds =
         std::min(sample.shortest_round_trip_seconds, figures.shortest_round_trip_seconds);
@@ -398,8 +396,8 @@ PathFigures TcpTransport::PathTo(int peer_rank) const {
   PathFigures figures;
   figures.round_trip_seconds = sample.shortest_round_trip_seconds;
   figures.rate = peer.growth.best_rate();
-  for (const Flow& flow : peer.flows) {
-    figures.rate = std::max(figures.rate, ReadFigures(flow.fd.get()).delivery_rate);
+  for (const auto& flow : peer.flows) {
+    figures.rate = std::max(figures.rate, ReadFigures(flow->fd.get()).delivery_rate);
   }
   if (sample.sent_packets > 0) {
     figures.loss =
@@ -419,9 +417,9 @@ void TcpTransport::ShareOut(Peer* peer) {
   if (peer->flows.empty()) return;
   peer->piece_bytes = std::max(kTakenByEach, kTakenByAll / peer->flows.size());
   const double share = peer->flows.size() > 1 ? 0.5 : 1;
-  for (const Flow& flow : peer->flows) {
-    LimitUnsent(flow.fd.get(), peer->piece_bytes);
-    if (peer->rate > 0) PaceFlow(flow.fd.get(), peer->rate * share * kPacingSlack);
+  for (const auto& flow : peer->flows) {
+    LimitUnsent(flow->fd.get(), peer->piece_bytes);
+    if (peer->rate > 0) PaceFlow(flow->fd.get(), peer->rate * share * kPacingSlack);
   }
 }
 
@@ -436,9 +434,9 @@ void TcpTransport::EndFlow(Flow* flow, const std::string& why) {
   if (std::exchange(peer->lost, true)) return;
   for (const auto& outgoing : peer->queue) outgoing->Fail();
   peer->queue.clear();
-  for (Flow& other : peer->flows) {
-    if (other.stream.sending() != nullptr) other.stream.sending()->Fail();
-    if (other.fd.open()) SetBlocked(&other, false);
+  for (const auto& other : peer->flows) {
+    if (other->stream.sending() != nullptr) other->stream.sending()->Fail();
+    if (other->fd.open()) SetBlocked(other.get(), false);
   }
 }
 
@@ -486,10 +484,10 @@ void TcpTransport::Close(TimePoint deadline) {
     });
   });
   for (Peer& peer : peers_) {
-    while (!peer.flows.empty()) {
-      if (peer.flows.front().fd.open()) EndFlow(&peer.flows.front(), "this rank has closed");
-      peer.flows.pop_front();
+    for (const auto& flow : peer.flows) {
+      if (flow->fd.open()) EndFlow(flow.get(), "this rank has closed");
     }
+    peer.flows.clear();
   }
 }
 
