@@ -32,6 +32,7 @@ constexpr double kMostRoundTrips = 16;  // of one train, where others wait for t
 constexpr double kLevelPeriods = 4.5;   // and has brought in so many times what comes in one
 constexpr double kGets = 0.6;           // but one that grows less than this is being held up
 constexpr double kStillGrowing = 1.3;
+constexpr double kFilling = 1.4;    // ... and once it doesn't: grants take time too
 constexpr double kDoubling = 1.75;  // round trips of bytes granted while a flow grows
 constexpr double kEnoughSeconds =
     24e-3;  // of bytes coming in: then a rate is known to some percent
@@ -369,12 +370,12 @@ void LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
   const ArrivalRate rate = source.Rate(Elapsed());
   if (rate.busy_seconds > kHintSeconds) {
     const double growth = GrowthOf(source.arrivals, source.period(), Elapsed());
-    const double trips = growth > 0 && growth < kStillGrowing ? 1 : kDoubling;
+    const double trips = growth > 0 && growth < kStillGrowing ? kFilling : kDoubling;
     const double full = rate.bytes_per_second * (trips * source.round_trip + kQueueSeconds);
     ahead = std::max(std::min(ahead, full), static_cast<double>(kFirstGrantBytes));
   }
   const uint64_t granted = source.received + static_cast<uint64_t>(ahead);
-  const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 8);
+  const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 16);
   if (!force && !worth_it) return;
   source.granted = std::max(source.granted, granted);
   ProbeNote note;
