@@ -16,7 +16,6 @@ constexpr double kSpells = 16;
 constexpr size_t kFewestArrivals = 4;
 constexpr double kAlike = 2;  // a spell this many times faster or slower than most is left out
 constexpr double kUnusual = 4;
-constexpr double kWorthJudging = 96e3;  // bytes: fewer come in lumps
 
 struct Spell {
   double seconds;
@@ -107,7 +106,7 @@ double GrowthOf(std::span<const Arrival> arrivals, double period_seconds, double
     bytes[std::min(ago, kPeriods - 1)] += static_cast<double>(arrival.bytes);
   }
   const double before = std::max(bytes[2], bytes[3]);
-  return before >= kWorthJudging ? std::max(bytes[0], bytes[1]) / before : 0;
+  return before >= kWorthJudgingBytes ? std::max(bytes[0], bytes[1]) / before : 0;
 }
 
 }  // namespace thinwire

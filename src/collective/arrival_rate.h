@@ -10,6 +10,9 @@
 
 namespace thinwire {
 
+// Fewer in a period come in lumps: nothing follows from their growth.
+inline constexpr double kWorthJudgingBytes = 64e3;
+
 struct Arrival {
   double seconds = 0;  // by the receiver's clock
   size_t bytes = 0;    // seen then, and not before

@@ -26,10 +26,13 @@ constexpr double kQueueSeconds = 20e-3;  // of bytes granted beyond a round trip
 constexpr double kHintSeconds = 8e-3;    // of bytes coming in: then a rate is known roughly
 constexpr double kPauseShare = 0.25;     // of a round trip: senders wait longer between flights
 constexpr double kLevel = 1.15;          // a flow that grows less in a round trip fills its link
+constexpr double kMostAboveMean = 1.3;
 constexpr double kYoungRoundTrips = 8;
-constexpr double kLevelPeriods = 4.5;  // and has brought in so many times what comes in one
-constexpr double kGets = 0.6;          // but one that grows less than this is being held up
+constexpr double kMostRoundTrips = 16;  // of one train, where others wait for theirs
+constexpr double kLevelPeriods = 4.5;   // and has brought in so many times what comes in one
+constexpr double kGets = 0.6;           // but one that grows less than this is being held up
 constexpr double kStillGrowing = 1.3;
+constexpr double kFilling = 1.4;    // ... and once it doesn't: grants take time too
 constexpr double kDoubling = 1.75;  // round trips of bytes granted while a flow grows
 constexpr double kEnoughSeconds =
     24e-3;  // of bytes coming in: then a rate is known to some percent
@@ -52,6 +55,7 @@ class LinkProbe {
         early_(*early),
         peers_(static_cast<size_t>(options.ranks)),
         order_(SurveyOrder(options.rank, options.ranks)),
+        wanted_(order_.begin(), order_.end()),
         start_(Now()),
         findings_(static_cast<size_t>(options.ranks)) {}
 
@@ -64,10 +68,23 @@ class LinkProbe {
     int pongs = 0;
     double round_trip = std::numeric_limits<double>::infinity();
     double pause() const { return kPauseShare * round_trip; }
-    double period() const { return std::max(round_trip, kEnoughSeconds / 2); }
+    // In which enough comes in to compare it with what came before; a round trip at least.
+    double period() const {
+      const double all = arrivals.empty() ? 0 : static_cast<double>(BytesOf(arrivals));
+      const double mean = all > 0 ? all / (arrivals.back().seconds - arrivals.front().seconds) : 0;
+      const double enough = mean > 0 ? kWorthJudgingBytes / mean : 0;
+      return std::max({round_trip, kEnoughSeconds / 2, enough});
+    }
     ArrivalRate Rate(double now) const {
       const ArrivalRate late = RateOf(ArrivalsAfter(arrivals, now - 2 * period()), pause());
       return late.bytes_per_second > 0 ? late : RateOf(arrivals, pause());
+    }
+    // Of a flow without pauses: what came over the time it took, in the better of two halves.
+    double Mean(double now) const {
+      const double span = 2 * period();
+      const size_t four = BytesOf(ArrivalsAfter(arrivals, now - 2 * span));
+      const size_t two = BytesOf(ArrivalsAfter(arrivals, now - span));
+      return static_cast<double>(std::max(two, four - two)) / span;
     }
     // What comes from it.
     std::vector<Arrival> arrivals;  // of the train that is measured, or the warm-up
@@ -101,6 +118,7 @@ class LinkProbe {
   void NextTrain();
   void StepTrain();
   void Conclude(int source, bool certain);
+  void Refuse(int source);
   void LogTrain(int source, bool certain) const;
   void Tell();
   double LongestRoundTrip() const;
@@ -120,11 +138,11 @@ class LinkProbe {
   std::vector<Message>& early_;
   std::vector<Peer> peers_;
   const std::vector<int> order_;
+  std::deque<int> wanted_;  // whose trains are still to come, the first of them now
   const TimePoint start_;
   Phase phase_ = Phase::kPing;
   double next_ping_ = 0;
   double phase_began_ = 0;
-  size_t place_ = 0;        // in order_: whose train comes
   std::deque<int> served_;  // who gets trains from here, the first of them now
   std::list<Sending> sends_;
   std::vector<Message> arrived_;
@@ -174,7 +192,7 @@ Status LinkProbe::CheckPeers() {
 bool LinkProbe::Step() {
   const Phase before = phase_;
   if (phase_ != Phase::kTell && OutOfTime()) {
-    if (phase_ == Phase::kTrains && place_ < order_.size()) Conclude(order_[place_], false);
+    if (phase_ == Phase::kTrains && !wanted_.empty()) Conclude(wanted_.front(), false);
     Tell();
   }
   switch (phase_) {
@@ -251,17 +269,19 @@ bool LinkProbe::WarmedUp() {
 void LinkProbe::NextTrain() {
   phase_ = Phase::kTrains;
   phase_began_ = Elapsed();
-  if (place_ == order_.size()) return Tell();
-  Peer& source = peer(order_[place_]);
+  if (wanted_.empty()) return Tell();
+  const int rank = wanted_.front();
+  Peer& source = peer(rank);
   // A train cut off by the end of the budget would tell little.
   const double left = options_.budget_seconds - phase_began_;
-  if (place_ > 0 && left < 2 * source.round_trip + kEnoughSeconds) return Tell();
-  Grant(order_[place_], ProbeNote::What::kGrant, /*force=*/true);
+  const bool first = wanted_.size() == order_.size();
+  if (!first && left < 2 * source.round_trip + kEnoughSeconds) return Tell();
+  Grant(rank, ProbeNote::What::kGrant, /*force=*/true);
   source.arrivals.clear();
 }
 
 void LinkProbe::StepTrain() {
-  const int rank = order_[place_];
+  const int rank = wanted_.front();
   const Peer& source = peer(rank);
   const double now = Elapsed();
   const bool many =
@@ -275,22 +295,36 @@ void LinkProbe::StepTrain() {
   const bool level = past_start && growth > kGets && growth < kLevel;
   // Should it be silent, or its sender be busy with another rank for long, the others have a turn.
   const double heard = source.arrivals.empty() ? phase_began_ : source.arrivals.back().seconds;
-  const bool silent = now - heard > 4 * source.round_trip + kSilentSeconds;
-  if (!many && !level && !silent) return;
-  Conclude(rank, many || level);
-  ++place_;
+  const bool silent = now - heard > 3 * source.round_trip + kSilentSeconds;
+  const double patience =
+      std::max((options_.budget_seconds - phase_began_) / 2, kMostRoundTrips * source.round_trip);
+  const bool endless = now - phase_began_ > patience;
+  if (!many && !level && !silent && !endless) return;
+  wanted_.pop_front();
+  // Its sender is busy with another rank: later, then.
+  const bool later = source.arrivals.empty() && !endless;
+  later ? Refuse(rank) : Conclude(rank, many || level);
+  if (later) wanted_.push_back(rank);
   NextTrain();
 }
 
 // Where a train was cut off while it still grew, the link carries at least what came.
 void LinkProbe::Conclude(int rank, bool certain) {
+  Refuse(rank);
+  LogTrain(rank, certain);
+  double rate = peer(rank).Rate(Elapsed()).bytes_per_second;
+  // What was read late, in one go, looks fast.
+  const bool level = certain && peer(rank).round_trip >= kNearSeconds;
+  if (level) rate = std::min(rate, kMostAboveMean * peer(rank).Mean(Elapsed()));
+  const auto on_wire = static_cast<float>(rate / kWireEfficiency);
+  findings_[static_cast<size_t>(rank)].rate = certain ? on_wire : -on_wire;
+}
+
+// No more from this rank, for now.
+void LinkProbe::Refuse(int rank) {
   ProbeNote end;
   end.what = ProbeNote::What::kEnd;
   SendNote(rank, end);
-  LogTrain(rank, certain);
-  const ArrivalRate rate = peer(rank).Rate(Elapsed());
-  const auto on_wire = static_cast<float>(rate.bytes_per_second / kWireEfficiency);
-  findings_[static_cast<size_t>(rank)].rate = certain ? on_wire : -on_wire;
 }
 
 void LinkProbe::LogTrain(int rank, bool certain) const {
@@ -336,12 +370,12 @@ void LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
   const ArrivalRate rate = source.Rate(Elapsed());
   if (rate.busy_seconds > kHintSeconds) {
     const double growth = GrowthOf(source.arrivals, source.period(), Elapsed());
-    const double trips = growth > 0 && growth < kStillGrowing ? 1 : kDoubling;
+    const double trips = growth > 0 && growth < kStillGrowing ? kFilling : kDoubling;
     const double full = rate.bytes_per_second * (trips * source.round_trip + kQueueSeconds);
     ahead = std::max(std::min(ahead, full), static_cast<double>(kFirstGrantBytes));
   }
   const uint64_t granted = source.received + static_cast<uint64_t>(ahead);
-  const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 8);
+  const bool worth_it = granted > source.granted + static_cast<uint64_t>(ahead / 16);
   if (!force && !worth_it) return;
   source.granted = std::max(source.granted, granted);
   ProbeNote note;
@@ -410,7 +444,7 @@ Status LinkProbe::ReceiveAll(bool* moved) {
   for (Message& message : arrived_) TW_TRY(Receive(std::move(message), now));
   arrived_.clear();
   for (const int rank : order_) {
-    const bool turn = phase_ == Phase::kTrains && place_ < order_.size() && order_[place_] == rank;
+    const bool turn = phase_ == Phase::kTrains && !wanted_.empty() && wanted_.front() == rank;
     if (peer(rank).received == 0 || !(turn || phase_ == Phase::kWarmUp)) continue;
     Grant(rank, turn ? ProbeNote::What::kGrant : ProbeNote::What::kWarmUp, /*force=*/false);
   }
@@ -475,9 +509,9 @@ void LinkProbe::TakeTrain(size_t bytes, int source, double now) {
   Peer& from = peer(source);
   if (from.received == 0) from.first_seconds = now;
   from.received += bytes;
-  if (phase_ == Phase::kTrains && place_ < order_.size()) {
+  if (phase_ == Phase::kTrains && !wanted_.empty()) {
     // What came while another's last bytes came too says little.
-    if (order_[place_] != source) return peer(order_[place_]).arrivals.clear();
+    if (wanted_.front() != source) return peer(wanted_.front()).arrivals.clear();
     // Likewise what is left of the warm-up.
     if (now - phase_began_ < 0.9 * from.round_trip) return;
   }
@@ -493,6 +527,10 @@ void LinkProbe::TakeGrant(const ProbeNote& note, int source) {
   const auto place = std::find(served_.begin(), served_.end(), source);
   to.allowed = std::max(to.allowed, note.bytes);
   to.warming = note.what == ProbeNote::What::kWarmUp;
+  // Where trains are asked for, the warm-up is over.
+  if (note.what == ProbeNote::What::kGrant) {
+    for (Peer& other : peers_) other.warming = false;
+  }
   if (note.what == ProbeNote::What::kEnd) {
     to.allowed = to.sent;
     if (place != served_.end()) served_.erase(place);

@@ -48,13 +48,20 @@ double NearestRate(const LinkModel& links, const std::vector<Pair>& measured, in
 // `links` has the rates that were measured; `least` the lower bounds too.
 void FillIn(const LinkModel& least, LinkModel* links) {
   std::vector<Pair> measured;
+  std::vector<Pair> bounded;
   std::vector<Pair> missing;
   for (int from = 0; from < links->ranks(); ++from) {
     for (int to = 0; to < links->ranks(); ++to) {
-      if (from != to) (links->at(from, to).rate > 0 ? measured : missing).emplace_back(from, to);
+      if (from == to) continue;
+      (links->at(from, to).rate > 0 ? measured : missing).emplace_back(from, to);
+      if (least.at(from, to).rate > 0) bounded.emplace_back(from, to);
     }
   }
-  const LinkModel known = *links;
+  LinkModel known = *links;
+  if (measured.empty()) {  // there was time for no train: bounds are all there is
+    measured = bounded;
+    for (const auto& [from, to] : bounded) known.at(from, to).rate = least.at(from, to).rate;
+  }
   for (const auto& [from, to] : missing) {
     double rate = NearestRate(known, measured, from, to);
     for (const double bound : {least.uplink(from), least.downlink(to)}) {
@@ -62,7 +69,7 @@ void FillIn(const LinkModel& least, LinkModel* links) {
     }
     Link& link = links->at(from, to);
     link.rate = std::max(rate, least.at(from, to).rate);
-    if (link.rate > 0) link.origin = Link::Origin::kInferred;
+    link.origin = link.rate > 0 ? Link::Origin::kInferred : Link::Origin::kUnknown;
   }
 }
 

@@ -121,6 +121,12 @@ TEST(ModelOfTest, WithLowerBoundsAloneTheyAreTheRates) {
   EXPECT_EQ(ModelOf(all).at(0, 1).rate, kRate);
 }
 
+TEST(ModelOfTest, WithoutAnyMeasuredPairBoundsStandForOthersToo) {
+  std::vector<Findings> all = TwoSites();
+  Measured(0, 2, -kRate, &all);
+  EXPECT_EQ(ModelOf(all).at(1, 3).rate, kRate);
+}
+
 TEST(ModelOfTest, NothingFoundIsNothingKnown) { EXPECT_FALSE(ModelOf(Nothing(3)).known()); }
 
 TEST(FindingsTest, ComeBackAsTheyWere) {
