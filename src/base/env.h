@@ -20,7 +20,8 @@ struct Env {
   // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
   std::string policy;
 
-  // THINWIRE_TRANSPORT: ucx, loopback, or auto (ucx where built in, else loopback). Default auto.
+  // THINWIRE_TRANSPORT: tcp, ucx, loopback, or auto: tcp, or ucx where UCX_TLS says which networks
+  // that shall use. Default auto.
   std::string transport = "auto";
 
   // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, or

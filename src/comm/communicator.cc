@@ -60,7 +60,7 @@ ShapeOptions ShapeOf(const LinkModel& links) {
 
 Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
   const std::string name =
-      env.transport == "auto" ? std::string(TransportNames().front()) : env.transport;
+      env.transport == "auto" ? std::string(DefaultTransport()) : env.transport;
   TransportOptions options;
   options.interface = env.interface;
   options.host = env.host;
@@ -93,10 +93,8 @@ bool NeedsRecv(const Call& call, int rank) {
 }  // namespace
 
 Result<UniqueId> Communicator::NewId(const Env& env) {
-  return RendezvousServer::Start({.interface = env.interface,
-                                  .host = env.host,
-                                  .port = env.port,
-                                  .ports = env.port_range});
+  return RendezvousServer::Start(
+      {.interface = env.interface, .host = env.host, .port = env.port, .ports = env.port_range});
 }
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
