@@ -105,7 +105,7 @@ void AddFlags(CLI::App* app, Texts* texts, PerfOptions* options) {
   app->add_option("--algo", texts->algorithm, "auto, or an algorithm (docs/policy.md)")
       ->capture_default_str();
   app->add_option("--policy", options->policy, "a policy instead of --codec and --algo");
-  app->add_option("--transport", options->transport, "ucx, loopback, mpi or auto");
+  app->add_option("--transport", options->transport, "tcp, ucx, loopback, mpi or auto");
   app->add_option("--device", options->device,
                   "where tensors stand: host, or cuda (calls go on a stream)")
       ->capture_default_str()

@@ -21,8 +21,8 @@ struct Env {
   // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
   std::string policy;
 
-  // THINWIRE_TRANSPORT: ucx, loopback, mpi (where MPI is installed), or auto (ucx where built in,
-  // else loopback). Default auto.
+  // THINWIRE_TRANSPORT: tcp, ucx, loopback, mpi (where MPI is installed), or auto: tcp, or ucx where
+  // UCX_TLS says which networks that shall use (docs/design/014-tcp-transport.md). Default auto.
   std::string transport = "auto";
 
   // THINWIRE_MPI_PIECE: bytes a piece, in which transport mpi sends messages; 1K to 64K. Must be

@@ -65,7 +65,7 @@ ShapeOptions ShapeOf(const LinkModel& links) {
 
 Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
   const std::string name =
-      env.transport == "auto" ? std::string(TransportNames().front()) : env.transport;
+      env.transport == "auto" ? std::string(DefaultTransport()) : env.transport;
   TransportOptions options;
   options.interface = env.interface;
   options.modules = env.modules;

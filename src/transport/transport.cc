@@ -5,6 +5,7 @@
 #include "transport/mpi/mpi_transport.h"
 #include "transport/tcp/tcp_transport.h"
 #if THINWIRE_HAVE_UCX
+#include "transport/ucx/ucx_configuration.h"
 #include "transport/ucx/ucx_transport.h"
 #endif
 
@@ -17,10 +18,10 @@ struct Entry {
 };
 
 constexpr Entry kTransports[] = {
+    {"tcp", MakeTcpTransport},
 #if THINWIRE_HAVE_UCX
     {"ucx", MakeUcxTransport},
 #endif
-    {"tcp", MakeTcpTransport},
     {"loopback",
      [](const TransportOptions&) -> Result<std::unique_ptr<Transport>> {
        return MakeLoopbackTransport();
@@ -33,6 +34,13 @@ std::vector<std::string_view> TransportNames() {
   std::vector<std::string_view> names;
   for (const Entry& entry : kTransports) names.push_back(entry.name);
   return names;
+}
+
+std::string_view DefaultTransport() {
+#if THINWIRE_HAVE_UCX
+  if (UserChoseUcxNetworks()) return "ucx";
+#endif
+  return "tcp";
 }
 
 Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,

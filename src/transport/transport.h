@@ -127,8 +127,11 @@ struct TransportOptions {
   double silence_seconds = 0;  // how long a peer may acknowledge nothing; 0: as the system has it
 };
 
-// Transports built in: "ucx" where the build found UCX, "tcp", "loopback".
+// Transports built in: "tcp", "ucx" where the build found UCX, "loopback".
 std::vector<std::string_view> TransportNames();
+// What "auto" stands for: "ucx" where the user has chosen networks for it (UCX_TLS), else "tcp"
+// (docs/design/014-tcp-transport.md).
+std::string_view DefaultTransport();
 // Makes the named transport: one of these, or "mpi" where its module loads. kInvalidArgument lists
 // the known names.
 Result<std::unique_ptr<Transport>> MakeTransport(std::string_view name,

@@ -17,7 +17,8 @@ Settings Shaped() {
 
 std::vector<SuiteParam> Stacks() {
   std::vector<SuiteParam> stacks = {{"Loopback", MembersOf(Over("loopback"))},
-                                    {"Shaped", MembersOf(Shaped()), false}};
+                                    {"Shaped", MembersOf(Shaped()), false},
+                                    {"Tcp", MembersOf(Over("tcp")), false}};
 #if THINWIRE_HAVE_UCX
   // Measured links could lead to other algorithms, and those to other bits.
   Settings ucx = Over("ucx");

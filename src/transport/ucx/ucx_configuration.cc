@@ -108,6 +108,8 @@ class Configuration {
 
 }  // namespace
 
+bool UserChoseUcxNetworks() { return UserSet("UCX_TLS"); }
+
 Status UcxError(ucs_status_t status, const std::string& what) {
   return SystemError("{}: {}", what, ucs_status_string(status));
 }

@@ -20,6 +20,9 @@ namespace thinwire {
 // caller (ucp_cleanup). `interface`: network interface to use, empty for any.
 Result<ucp_context_h> MakeUcxContext(const std::string& interface);
 
+// Whether the user has said which networks UCX shall use (UCX_TLS), as for InfiniBand.
+bool UserChoseUcxNetworks();
+
 // The error of a failed UCX call: `what: text of UCX`.
 Status UcxError(ucs_status_t status, const std::string& what);
 
