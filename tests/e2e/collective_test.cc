@@ -15,15 +15,19 @@ Settings Shaped() {
   return settings;
 }
 
+// Measured links could lead to other algorithms, and those to other bits.
+Settings Unmeasured(const std::string& transport) {
+  Settings settings = Over(transport);
+  settings.link = "unknown";
+  return settings;
+}
+
 std::vector<SuiteParam> Stacks() {
   std::vector<SuiteParam> stacks = {{"Loopback", MembersOf(Over("loopback"))},
                                     {"Shaped", MembersOf(Shaped()), false},
-                                    {"Tcp", MembersOf(Over("tcp")), false}};
+                                    {"Tcp", MembersOf(Unmeasured("tcp")), false}};
 #if THINWIRE_HAVE_UCX
-  // Measured links could lead to other algorithms, and those to other bits.
-  Settings ucx = Over("ucx");
-  ucx.link = "unknown";
-  stacks.push_back({"Ucx", MembersOf(ucx), false});
+  stacks.push_back({"Ucx", MembersOf(Unmeasured("ucx")), false});
 #endif
   return stacks;
 }

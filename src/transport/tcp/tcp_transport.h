@@ -2,7 +2,7 @@
 //
 // TCP with its sockets in hand: congestion control, pacing, buffers and the number of connections
 // (flows) to a peer are ours to choose, which long and lossy links ask for
-// (docs/design/010-tcp-transport.md). A message goes by whichever flow can take it, so that one
+// (docs/design/014-tcp-transport.md). A message goes by whichever flow can take it, so that one
 // held up by a loss holds up no other. Layer: transport. Threads: as transport.h says.
 
 #ifndef THINWIRE_TRANSPORT_TCP_TCP_TRANSPORT_H_
