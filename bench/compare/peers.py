@@ -8,6 +8,7 @@ fails or takes too long is None, after a line to standard error that says why.
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -97,14 +98,19 @@ class Lab:
         return None
 
     def goodput(self, seconds, streams=1):
-        """Bytes per second that so many TCP streams move together, by iperf3."""
+        """Bytes per second that so many TCP streams move together, by iperf3: the median second as
+        the receiver counts it, since totals hold what was queued during the warm-up."""
         if shutil.which("iperf3") is None:
             say("iperf3 is missing (Debian: iperf3); taking the rate less TCP's headers")
             return rate_of(self.rate) * 1448 / 1500
-        script = (f'if [ "$RANK" = 0 ]; then exec iperf3 -s -1; fi; sleep 1; '
-                  f'exec iperf3 -c "$MASTER_ADDR" -J -O 2 -t {seconds} -P {streams}')
+        script = (f'if [ "$RANK" = 0 ]; then exec iperf3 -s -1 -J; fi; sleep 1; exec iperf3 -c '
+                  f'"$MASTER_ADDR" -J --get-server-output -O 2 -t {seconds} -P {streams}')
         out = self.run(["sh", "-c", script], ranks=2, only=1)
-        return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 8 if out else None
+        if not out:
+            return None
+        sums = [interval["sum"] for interval in json.loads(out)["server_output_json"]["intervals"]]
+        return statistics.median(each["bits_per_second"] / 8 for each in sums
+                                 if not each["omitted"] and each["seconds"] > 0.9)
 
 
 def thinwire(lab, size, codec="raw", algorithm="auto", warmups=1, iterations=5, transport="auto"):

@@ -544,9 +544,12 @@ void Engine::TakeProbe(const ParsedFrame& frame, int source, TimePoint now) {
   const RateControl::Pong pong = {
       .pinged = TimePoint(Duration(static_cast<int64_t>(note.value().number))),
       .received = note.value().bytes,
-      .nanoseconds = note.value().nanoseconds};
+      .nanoseconds = note.value().nanoseconds,
+      .queue_seconds = transport_->PathTo(source).queue_seconds};
   if (!rates_.TakePong(source, pong, now)) return;
   pacer_.Adopt(rates_);
+  TW_LOG(kTrace, "rank {}: paces what goes to rank {} at {} from now on, to all together at {}",
+         options_.rank, source, FormatRate(rates_.rate(source)), FormatRate(rates_.uplink()));
   const std::lock_guard lock(mutex_);
   for (int rank = 0; rank < options_.ranks; ++rank) {
     Link& link = learned_[static_cast<size_t>(rank)];

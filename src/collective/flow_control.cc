@@ -15,6 +15,8 @@ constexpr double kWindowsPerRoundTrip = 2;
 // What comes behind a lost packet waits for a round trip until that is there, and for another if it
 // is lost again; meanwhile the sender goes on.
 constexpr double kRepairRoundTrips = 2;
+// A rate that was guessed may be far too low.
+constexpr double kGuessFactor = 4;
 constexpr size_t kReportsPerWindow = 4;
 
 }  // namespace
@@ -51,7 +53,8 @@ void Pacer::Lane::Sent(size_t bytes, double share, TimePoint now) {
 size_t WindowBytes(const Link& there, const Link& back) {
   const double product = there.rate * (there.delay + back.delay);
   const double windows = kWindowsPerRoundTrip + (there.loss > 0 ? kRepairRoundTrips : 0);
-  return std::max(kMinWindowBytes, static_cast<size_t>(windows * product));
+  const double factor = there.origin == Link::Origin::kInferred ? kGuessFactor : 1;
+  return std::max(kMinWindowBytes, static_cast<size_t>(factor * windows * product));
 }
 
 Window WindowBetween(const Link& there, const Link& back) {

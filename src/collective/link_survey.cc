@@ -11,6 +11,8 @@
 namespace thinwire {
 namespace {
 
+// A train that lost so much was held up by that: its rate is a lower bound.
+constexpr float kTellingLoss = 2e-4F;
 constexpr double kSegmentSeconds = 1.5e-3;
 constexpr size_t kSegmentGrain = size_t{4} << 10;
 constexpr size_t kLeastSegmentBytes = size_t{16} << 10;
@@ -45,27 +47,25 @@ double NearestRate(const LinkModel& links, const std::vector<Pair>& measured, in
   return rate;
 }
 
-// `links` has the rates that were measured; `least` the lower bounds too.
+// `links` has the rates that were measured; `least` the lower bounds too. Where bounds are all
+// there is, the highest stands for all: hosts are taken to be alike until traffic shows which are
+// not.
 void FillIn(const LinkModel& least, LinkModel* links) {
+  const LinkModel known = *links;
   std::vector<Pair> measured;
-  std::vector<Pair> bounded;
   std::vector<Pair> missing;
+  double highest = 0;
   for (int from = 0; from < links->ranks(); ++from) {
     for (int to = 0; to < links->ranks(); ++to) {
       if (from == to) continue;
       (links->at(from, to).rate > 0 ? measured : missing).emplace_back(from, to);
-      if (least.at(from, to).rate > 0) bounded.emplace_back(from, to);
+      highest = std::max(highest, least.at(from, to).rate);
     }
   }
-  LinkModel known = *links;
-  if (measured.empty()) {  // there was time for no train: bounds are all there is
-    measured = bounded;
-    for (const auto& [from, to] : bounded) known.at(from, to).rate = least.at(from, to).rate;
-  }
   for (const auto& [from, to] : missing) {
-    double rate = NearestRate(known, measured, from, to);
-    for (const double bound : {least.uplink(from), least.downlink(to)}) {
-      if (bound > 0) rate = std::min(rate, bound);
+    double rate = measured.empty() ? highest : NearestRate(known, measured, from, to);
+    for (const double most : {known.uplink(from), known.downlink(to)}) {
+      if (most > 0) rate = std::min(rate, most);
     }
     Link& link = links->at(from, to);
     link.rate = std::max(rate, least.at(from, to).rate);
@@ -106,8 +106,9 @@ LinkModel ModelOf(const std::vector<Findings>& findings) {
   for (int from = 0; from < ranks; ++from) {
     for (int to = 0; to < ranks; ++to) {
       if (from == to) continue;
-      const float rate = finding(to, from).rate;
-      least.at(from, to).rate = std::abs(rate);
+      const float told = finding(to, from).rate;
+      const float rate = finding(from, to).loss < kTellingLoss ? told : 0;
+      least.at(from, to).rate = std::abs(told);
       links.at(from, to) = {.rate = std::max(rate, 0.0F),
                             .delay = DelayOf(finding(from, to).delay, finding(to, from).delay),
                             .loss = finding(from, to).loss,

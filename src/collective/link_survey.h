@@ -31,8 +31,8 @@ std::vector<int> SurveyOrder(int rank, int ranks);
 
 // The model that all ranks' findings give: the same bits from the same findings. Rates that nobody
 // measured are taken from the measured pair whose ends are nearest, by delay, to those of the pair
-// in question, and are bounded by what the pair's own hosts were seen to send and receive. Where
-// only a lower bound is known, the rate is at least that.
+// in question, and are bounded by what the pair's own hosts were measured to send and receive.
+// Where only a lower bound is known, as of a train that lost packets, the rate is at least that.
 LinkModel ModelOf(const std::vector<Findings>& findings);
 
 // What a segment aims at where nobody said it: so many bytes as the slowest link carries in 1.5 ms,

@@ -16,16 +16,18 @@ constexpr size_t kWorthAPing = size_t{32} << 10;
 constexpr double kShortQueueSeconds = 8e-3;
 constexpr double kLongQueueSeconds = 25e-3;
 constexpr double kLongQueueShare = 0.25;  // of the round trip
+constexpr double kFullSeconds = 2;        // that a queue is long before a rate falls
 constexpr double kUsedUp = 0.85;          // of what the pacer lets through
 constexpr double kAsPaced = 0.97;         // what is paced exactly comes at kPaceFactor
 constexpr double kSubstantial = 0.25;     // a sender of less is not what fills the queue
 constexpr double kMostFall = 0.5;
 constexpr double kFloor = 0.25;  // of the rate in the beginning
-constexpr int kRetry = 50;       // pings after which a rate is tried again, whatever the queue
+constexpr double kFloorOfGuess = 1.0 / 64;
+constexpr int kRetry = 50;  // pings after which a rate is tried again, whatever the queue
 constexpr double kFirstStep = 1.0 / 16;
 constexpr double kMostStep = 1.0 / 4;
-constexpr int kFirstPatience = 4;
-constexpr int kMostPatience = 64;
+constexpr int kPatience = 4;
+constexpr int kMostSetbacks = 4;
 constexpr double kEpochSeconds = 30;
 
 // What the pacer lets through at a rate on the wire.
@@ -33,28 +35,60 @@ double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
 
 }  // namespace
 
-// True if the rate rose, since it was used up without a queue, or has been low, for long enough.
+// True if the rate rose, since it was used up without a queue for long enough, or has been lower
+// for long than it began.
 bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
   calm = used_up && short_queue ? calm + 1 : 0;
   ++steady;
-  const bool again = used_up && steady >= kRetry;
-  if ((calm < std::max(patience, kFirstPatience) && !again) || rate >= ceiling) return false;
-  calm = steady = 0;
+  if (on_trial() && calm >= kPatience) {
+    trusted = 0;
+    setbacks = 0;
+  }
+  const bool waited = calm >= kPatience << setbacks;
+  const bool again = used_up && steady >= kRetry && rate < began;
+  if ((!waited && !again) || rate >= ceiling) return false;
+  trusted = waited ? rate : 0;
   step = std::clamp(2 * step, kFirstStep, kMostStep);
   rate = std::min(rate * (1 + step), ceiling);
+  calm = steady = 0;
   return true;
 }
 
-// True if the rate fell to what a full link delivers, in payload.
-bool RateControl::Lane::FallsTo(double delivered) {
-  calm = 0;
-  const double carried = std::max({delivered / kWireEfficiency, kMostFall * rate, floor});
-  const bool substantial = delivered > kSubstantial * rate;
-  if (rate == 0 || carried >= kAsPaced * rate || !substantial) return false;
-  rate = carried;
+// True if a rise is taken back, since a queue came with it.
+bool RateControl::Lane::StepsBack(bool short_queue) {
+  if (!on_trial() || short_queue) return false;
+  FallTo(trusted);
+  return true;
+}
+
+void RateControl::Lane::FallTo(double lower) {
+  rate = lower;
+  trusted = 0;
   step = 0;
-  steady = 0;
-  patience = std::clamp(2 * patience, kFirstPatience, kMostPatience);
+  calm = steady = 0;
+  setbacks = std::min(setbacks + 1, kMostSetbacks);
+}
+
+// True if the rate fell to what a link delivered at best, in payload, while it was full.
+bool RateControl::Lane::Falls(bool long_queue, double offered, double delivered, TimePoint now) {
+  if (!long_queue) {
+    full_since = TimePoint::max();
+    return false;
+  }
+  if (full_since == TimePoint::max()) {  // what was delivered until now, it was not full for
+    full_since = now;
+    carried = 0;
+    return false;
+  }
+  calm = 0;
+  carried = std::max(carried, delivered);
+  const bool substantial = offered > kSubstantial * rate;
+  if (rate == 0 || !substantial || now - full_since < FromSeconds(kFullSeconds)) return false;
+  const double least = std::max(kMostFall * rate, floor);
+  const double fallen = std::max(carried / kWireEfficiency, least);
+  full_since = TimePoint::max();
+  if (fallen >= kAsPaced * rate) return false;
+  FallTo(fallen);
   return true;
 }
 
@@ -67,10 +101,12 @@ RateControl::RateControl(const LinkModel& links, int rank)
     Peer& there = peer(to);
     there.lane.rate = given || link.rate < kMostPacedRate ? link.rate : 0;
     if (given) there.lane.ceiling = link.rate;
-    there.lane.floor = (given ? 1 : kFloor) * there.lane.rate;
+    const bool guess = link.origin == Link::Origin::kInferred;
+    there.lane.floor = (given ? 1 : guess ? kFloorOfGuess : kFloor) * there.lane.rate;
+    there.lane.began = there.lane.rate;
     if (link.delay > 0) there.shortest_before = link.delay + links.at(to, rank).delay;
     uplink_.rate = std::max(uplink_.rate, there.lane.rate);
-    uplink_.ceiling = uplink_.rate;
+    uplink_.ceiling = uplink_.began = uplink_.rate;
     uplink_.floor = std::max(uplink_.floor, there.lane.floor);
   }
   for (int to = 0; to < links.ranks(); ++to) {
@@ -119,12 +155,10 @@ void RateControl::NoteRoundTrip(Peer* from, double seconds, TimePoint now) {
   from->shortest = std::min(from->shortest, seconds);
 }
 
-RateControl::Queue RateControl::QueueAt(const Peer& from, double round_trip) {
-  const double shortest = from.Shortest();
-  const double queue = round_trip - shortest;
-  if (queue < kShortQueueSeconds) return Queue::kShort;
-  const double too_long = std::max(kLongQueueSeconds, kLongQueueShare * shortest);
-  return queue > too_long ? Queue::kLong : Queue::kFair;
+RateControl::Queue RateControl::QueueAt(double seconds, double shortest_round_trip) {
+  if (seconds < kShortQueueSeconds) return Queue::kShort;
+  const double too_long = std::max(kLongQueueSeconds, kLongQueueShare * shortest_round_trip);
+  return seconds > too_long ? Queue::kLong : Queue::kFair;
 }
 
 bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
@@ -133,7 +167,8 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   from.awaited = false;
   const double round_trip = ToSeconds(now - pong.pinged);
   NoteRoundTrip(&from, round_trip, now);
-  const Queue before = std::exchange(from.queue, QueueAt(from, round_trip));
+  const bool told = pong.queue_seconds >= 0;
+  from.queue = QueueAt(told ? pong.queue_seconds : round_trip - from.Shortest(), from.Shortest());
   const Reading reading = {pong.pinged, from.sent_at_ping, pong.received, pong.nanoseconds};
   const Reading last = std::exchange(from.last, reading);
   const double there = static_cast<double>(reading.nanoseconds - last.nanoseconds) * 1e-9;
@@ -146,14 +181,14 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   from.delivered = usable ? static_cast<double>(reading.received - last.received) / there : 0;
   if (!usable) return false;
 
-  bool changed = false;
   const bool used_up = from.offered > kUsedUp * Paced(from.lane.rate);
-  if (from.queue == Queue::kLong && before == Queue::kLong && !InCommon()) {
-    changed = from.lane.FallsTo(from.delivered);
-  }
-  if (!changed) changed = from.lane.Rises(used_up, from.queue == Queue::kShort);
+  const bool full = from.queue == Queue::kLong && !InCommon();
+  const bool short_queue = from.queue == Queue::kShort;
+  const bool changed = from.lane.StepsBack(short_queue) ||
+                       from.lane.Falls(full, from.offered, from.delivered, now) ||
+                       from.lane.Rises(used_up, short_queue);
   ++answers_;
-  return JudgeUplink() || changed;
+  return JudgeUplink(now) || changed;
 }
 
 // Whether all of several peers in use are behind a long queue: then it is this host's own.
@@ -168,7 +203,7 @@ bool RateControl::InCommon() const {
 }
 
 // Once all peers in use have answered.
-bool RateControl::JudgeUplink() {
+bool RateControl::JudgeUplink(TimePoint now) {
   size_t active = 0;
   bool all_short = true;
   double offered = 0;
@@ -183,9 +218,11 @@ bool RateControl::JudgeUplink() {
   if (uplink_.rate == 0 || answers_ < active) return false;
   answers_ = 0;
   const double before = uplink_.rate;
-  const bool falls = InCommon() && uplink_.FallsTo(delivered);
   const bool used_up = offered > kUsedUp * Paced(uplink_.rate);
-  if (!falls && !uplink_.Rises(used_up, all_short)) return false;
+  const bool changed = uplink_.StepsBack(all_short) ||
+                       uplink_.Falls(InCommon(), offered, delivered, now) ||
+                       uplink_.Rises(used_up, all_short);
+  if (!changed) return false;
   // A pair is no faster than its host, and was thought to be no slower if it was as fast before.
   for (Peer& to : peers_) {
     Lane& lane = to.lane;

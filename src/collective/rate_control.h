@@ -7,14 +7,16 @@
 // A peer that was sent data gets a ping now and then. Its answer tells two things: the round trip,
 // whose excess over the shortest is the queue on the way, and how many bytes had come, hence the
 // rate at which they came. The rules, for each peer and for the uplink to all of them:
-//  - The queue was long at two pings in a row: between them the link was busy, and what came is
+//  - The queue was long for two seconds: all the while the link was busy, and carries no more than
 //  what
-//    it can carry. The rate falls to that, by half at most.
+//    came at best. The rate falls to that, by half at most. (What is shorter may be a flow that
+//    probes or recovers, or a processor with something else to do.)
 //  - The queue was short and the rate was used up at several pings in a row: the rate rises by
-//  1/16,
-//    the next time by 1/8, then by 1/4; after a fall it begins anew, later each time.
-//  - A round trip is long too where packets are lost and sent again. So a rate that fell is tried
-//    again after a while, whatever the queue, and none falls below a quarter of what it began with.
+//    1/16, the next time by 1/8, then by 1/4. If a queue comes with it, it goes back to where it
+//    was, and waits twice as long before it rises again.
+//  - A ping's round trip is long too where packets are lost and sent again, so a transport's own
+//    figure goes before it. A rate lower than in the beginning is tried again after a while,
+//    whatever the queue, and none that was measured falls below a quarter of that.
 // docs/design/003-pacing.md has the reasons.
 
 #ifndef THINWIRE_COLLECTIVE_RATE_CONTROL_H_
@@ -46,8 +48,9 @@ class RateControl {
 
   struct Pong {
     TimePoint pinged;
-    uint64_t received = 0;    // bytes of data that had come by then
-    int64_t nanoseconds = 0;  // when the ping came, by the peer's clock
+    uint64_t received = 0;      // bytes of data that had come by then
+    int64_t nanoseconds = 0;    // when the ping came, by the peer's clock
+    double queue_seconds = -1;  // on the way, as the transport has it; negative: it can't tell
   };
   // True if a rate changed.
   bool TakePong(int peer, const Pong& pong, TimePoint now);
@@ -62,14 +65,21 @@ class RateControl {
   // Something that has a rate: the way to a peer, or the uplink.
   struct Lane {
     double rate = 0;
+    double began = 0;  // the rate at the start
     double ceiling = std::numeric_limits<double>::infinity();
     double floor = 0;
-    int calm = 0;  // times in a row that the queue was short and the rate used up
-    int patience = 0;
-    int steady = 0;  // times since the rate changed
+    int calm = 0;      // times in a row that the queue was short and the rate used up
+    int steady = 0;    // times since the rate changed
+    int setbacks = 0;  // times that it fell since a rise stood its trial
     double step = 0;
+    double trusted = 0;                       // to which a rise on trial goes back; 0: no trial
+    TimePoint full_since = TimePoint::max();  // the queue is long; max: it is not
+    double carried = 0;                       // bytes a second delivered since then, at best
+    bool on_trial() const { return trusted > 0; }
     bool Rises(bool used_up, bool short_queue);
-    bool FallsTo(double delivered);
+    bool StepsBack(bool short_queue);
+    bool Falls(bool long_queue, double offered, double delivered, TimePoint now);
+    void FallTo(double lower);
   };
   // What was known when a ping was answered.
   struct Reading {
@@ -100,9 +110,9 @@ class RateControl {
 
   Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
   static void NoteRoundTrip(Peer* from, double seconds, TimePoint now);
-  static Queue QueueAt(const Peer& from, double round_trip);
+  static Queue QueueAt(double seconds, double shortest_round_trip);
   bool InCommon() const;
-  bool JudgeUplink();
+  bool JudgeUplink(TimePoint now);
 
   Lane uplink_;
   std::vector<Peer> peers_;

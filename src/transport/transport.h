@@ -58,9 +58,10 @@ struct Request {
   bool pending() const { return state == State::kPending; }
 };
 
-// What a transport knows of the path to a peer from what it sent there; 0: not known.
+// What a transport knows of the path to a peer from what it sent there; 0 where not said: not known.
 struct PathFigures {
   double round_trip_seconds = 0;  // the shortest seen
+  double queue_seconds = -1;      // by which it is longer of late; negative: not known
   double rate = 0;                // bytes a second delivered at best
   double loss = 0;                // part of the packets that had to be sent again
 };

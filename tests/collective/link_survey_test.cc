@@ -61,11 +61,11 @@ void Delayed(int a, int b, float delay, std::vector<Findings>* all) {
 TEST(ModelOfTest, TheReceiverKnowsTheRateAndTheSenderTheLoss) {
   std::vector<Findings> all = Nothing(2);
   all[1][0] = {.rate = kRate, .delay = 0.021F, .loss = 0};
-  all[0][1] = {.rate = 2 * kRate, .delay = 0.020F, .loss = 0.01F};
+  all[0][1] = {.rate = 2 * kRate, .delay = 0.020F, .loss = 1e-4F};
   const LinkModel links = ModelOf(all);
   EXPECT_EQ(links.at(0, 1).rate, kRate);
   EXPECT_EQ(links.at(1, 0).rate, 2 * kRate);
-  EXPECT_FLOAT_EQ(static_cast<float>(links.at(0, 1).loss), 0.01F);
+  EXPECT_FLOAT_EQ(static_cast<float>(links.at(0, 1).loss), 1e-4F);
   EXPECT_EQ(links.at(1, 0).loss, 0);
   // Of two measures of one round trip the shorter waited less.
   EXPECT_EQ(links.at(0, 1).delay, links.at(1, 0).delay);
@@ -113,6 +113,27 @@ TEST(ModelOfTest, ALowerBoundIsRaisedToWhatOthersShow) {
   const LinkModel links = ModelOf(all);
   EXPECT_EQ(links.at(1, 3).rate, kRate);
   EXPECT_EQ(links.at(1, 2).rate, 2 * kRate);
+}
+
+TEST(ModelOfTest, ATrainThatLostPacketsGivesALowerBound) {
+  std::vector<Findings> all = TwoSites();
+  Measured(0, 2, kRate, &all);
+  Measured(1, 3, kRate / 4, &all);
+  all[1][3].loss = 1e-3F;
+  Measured(3, 1, 2 * kRate, &all);
+  all[3][1].loss = 1e-3F;
+  const LinkModel links = ModelOf(all);
+  EXPECT_EQ(links.at(1, 3).rate, kRate);
+  EXPECT_EQ(links.at(3, 1).rate, 2 * kRate);
+  EXPECT_EQ(links.at(3, 1).origin, Link::Origin::kInferred);
+}
+
+TEST(ModelOfTest, WithLowerBoundsAloneTheHighestStandsForAll) {
+  std::vector<Findings> all = TwoSites();
+  Measured(0, 2, -kRate, &all);
+  Measured(1, 3, -kRate / 4, &all);
+  EXPECT_EQ(ModelOf(all).at(1, 3).rate, kRate);
+  EXPECT_EQ(ModelOf(all).at(2, 1).rate, kRate);
 }
 
 TEST(ModelOfTest, WithLowerBoundsAloneTheyAreTheRates) {

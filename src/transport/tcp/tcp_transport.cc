@@ -30,6 +30,12 @@ constexpr size_t kReadBudget = size_t{1} << 20;  // of one flow, before the othe
 constexpr size_t kTakenByAll = size_t{512} << 10;
 constexpr size_t kTakenByEach = size_t{16} << 10;
 constexpr auto kSampleInterval = std::chrono::milliseconds(100);
+// One flow of a far path now and then carries nothing for a while (BBR drains the path to learn its
+// round trip, and what comes behind a lost packet waits): another then goes on. More than four help
+// only a congestion control that slows down for every loss.
+constexpr double kFarSeconds = 5e-3;
+constexpr int kFlowsOfFarPath = 2;
+constexpr int kMostFlowsUnslowed = 4;
 // The higher rank of a pair dials only when the lower one seems not to get through.
 constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
 // A flow paced at its share of the path exactly would never learn that the path has become faster.
@@ -105,6 +111,7 @@ class TcpTransport final : public Transport {
   void CheckFarewell(Peer* peer);
   void Control(Peer* peer, Kind kind, uint64_t number, Request* request = nullptr);
   void OpenFlows();
+  int FirstFlows(const Flow& first) const;
   void GrowTo(Peer* peer, int flows);
   void ShareOut(Peer* peer);
   bool Waiting(const Peer& peer) const;
@@ -185,10 +192,15 @@ void TcpTransport::OpenFlows() {
     readiness_.Change(flow.fd.get(), EPOLLIN, &flow);  // was watched as a visitor
     TW_LOG(kInfo, "rank {}: flow {} to rank {}, {}", rank_, peer.flows.size(), peer.rank,
            doorway_.tuning().congestion());
-    if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, flows_wanted_);
+    if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, FirstFlows(flow));
     ShareOut(&peer);
     Pump(&peer);
   }
+}
+
+int TcpTransport::FirstFlows(const Flow& first) const {
+  if (flows_wanted_ > 0) return flows_wanted_;
+  return ReadFigures(first.fd.get()).round_trip_seconds > kFarSeconds ? kFlowsOfFarPath : 1;
 }
 
 // Opens what is missing, or asks the peer to where only it can.
@@ -378,11 +390,12 @@ PathSample TcpTransport::SampleOf(const Peer& peer, TimePoint now) const {
 
 void TcpTransport::SamplePaths(TimePoint now) {
   bool waiting = false;
+  const int most = doorway_.tuning().slowed_by_loss() ? kMaxFlows : kMostFlowsUnslowed;
   for (Peer& peer : peers_) {
     if (peer.flows.empty() || peer.lost) continue;
     const PathSample sample = SampleOf(peer, now);
     const int advised = peer.growth.Advise(sample);
-    if (flows_wanted_ == 0 && doorway_.tuning().slowed_by_loss()) GrowTo(&peer, advised);
+    if (flows_wanted_ == 0) GrowTo(&peer, std::min(advised, most));
     waiting |= sample.waiting;
   }
   next_sample_ = waiting ? now + kSampleInterval : TimePoint::max();
@@ -395,6 +408,7 @@ PathFigures TcpTransport::PathTo(int peer_rank) const {
   const PathSample sample = SampleOf(peer, Now());
   PathFigures figures;
   figures.round_trip_seconds = sample.shortest_round_trip_seconds;
+  figures.queue_seconds = sample.round_trip_seconds - sample.shortest_round_trip_seconds;
   figures.rate = peer.growth.best_rate();
   for (const auto& flow : peer.flows) {
     figures.rate = std::max(figures.rate, ReadFigures(flow->fd.get()).delivery_rate);
