@@ -184,6 +184,7 @@ typedef enum {
   thinwireLinkMeasured = 2, /* probed when the communicator was made */
   thinwireLinkInferred = 3, /* from probes of other pairs */
   thinwireLinkLearned = 4,  /* from traffic since */
+  thinwireLinkAtLeast = 5,  /* a lower bound: its probe lost packets, or had too little time */
   thinwireLinkOriginForceInt = 0x7fffffff
 } thinwireLinkOrigin_t;
 

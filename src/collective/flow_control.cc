@@ -15,8 +15,8 @@ constexpr double kWindowsPerRoundTrip = 2;
 // What comes behind a lost packet waits for a round trip until that is there, and for another if it
 // is lost again; meanwhile the sender goes on.
 constexpr double kRepairRoundTrips = 2;
-// A rate that was guessed may be far too low.
-constexpr double kGuessFactor = 4;
+// A lower bound may be far too low.
+constexpr double kAtLeastFactor = 4;
 constexpr size_t kReportsPerWindow = 4;
 
 }  // namespace
@@ -53,7 +53,7 @@ void Pacer::Lane::Sent(size_t bytes, double share, TimePoint now) {
 size_t WindowBytes(const Link& there, const Link& back) {
   const double product = there.rate * (there.delay + back.delay);
   const double windows = kWindowsPerRoundTrip + (there.loss > 0 ? kRepairRoundTrips : 0);
-  const double factor = there.origin == Link::Origin::kInferred ? kGuessFactor : 1;
+  const double factor = there.origin == Link::Origin::kAtLeast ? kAtLeastFactor : 1;
   return std::max(kMinWindowBytes, static_cast<size_t>(factor * windows * product));
 }
 

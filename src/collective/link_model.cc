@@ -103,7 +103,8 @@ Result<Link> ParseUniform(std::string_view text) {
 }  // namespace
 
 std::string_view NameOf(Link::Origin origin) {
-  constexpr std::string_view kNames[] = {"unknown", "given", "measured", "inferred", "learned"};
+  constexpr std::string_view kNames[] = {"unknown",  "given",   "measured",
+                                         "inferred", "learned", "at least"};
   return kNames[static_cast<size_t>(origin)];
 }
 

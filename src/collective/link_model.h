@@ -22,8 +22,9 @@ struct Link {
   double rate = 0;   // bytes a second on the wire, headers included; 0: unknown or unlimited
   double delay = 0;  // seconds, one way
   double loss = 0;   // probability of a packet
-  // How it was found: by text; by a probe; from probes of other pairs; from traffic since.
-  enum class Origin : uint8_t { kUnknown, kGiven, kMeasured, kInferred, kLearned };
+  // How it was found: by text; by a probe; from probes of other pairs; from traffic since; or the
+  // rate is a lower bound, from a probe that lost packets or that there was too little time for.
+  enum class Origin : uint8_t { kUnknown, kGiven, kMeasured, kInferred, kLearned, kAtLeast };
   Origin origin = Origin::kUnknown;
 };
 std::string_view NameOf(Link::Origin origin);

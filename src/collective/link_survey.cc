@@ -68,8 +68,11 @@ void FillIn(const LinkModel& least, LinkModel* links) {
       if (most > 0) rate = std::min(rate, most);
     }
     Link& link = links->at(from, to);
-    link.rate = std::max(rate, least.at(from, to).rate);
-    link.origin = link.rate > 0 ? Link::Origin::kInferred : Link::Origin::kUnknown;
+    const double bound = least.at(from, to).rate;
+    link.rate = std::max(rate, bound);
+    link.origin = link.rate == 0                         ? Link::Origin::kUnknown
+                  : measured.empty() || link.rate > rate ? Link::Origin::kAtLeast
+                                                         : Link::Origin::kInferred;
   }
 }
 

@@ -27,6 +27,9 @@ constexpr int kRetry = 50;  // pings after which a rate is tried again, whatever
 constexpr double kFirstStep = 1.0 / 16;
 constexpr double kMostStep = 1.0 / 4;
 constexpr int kPatience = 4;
+constexpr int kMostDoubts = 2;
+constexpr int kSlowStartPatience = 2;
+constexpr double kSlowStartStep = 1;
 constexpr int kMostSetbacks = 4;
 constexpr double kEpochSeconds = 30;
 
@@ -44,11 +47,11 @@ bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
     trusted = 0;
     setbacks = 0;
   }
-  const bool waited = calm >= kPatience << setbacks;
+  const bool waited = calm >= (slow_start ? kSlowStartPatience : kPatience << setbacks);
   const bool again = used_up && steady >= kRetry && rate < began;
   if ((!waited && !again) || rate >= ceiling) return false;
   trusted = waited ? rate : 0;
-  step = std::clamp(2 * step, kFirstStep, kMostStep);
+  step = slow_start ? kSlowStartStep : std::clamp(2 * step, kFirstStep, kMostStep);
   rate = std::min(rate * (1 + step), ceiling);
   calm = steady = 0;
   return true;
@@ -56,7 +59,8 @@ bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
 
 // True if a rise is taken back, since a queue came with it.
 bool RateControl::Lane::StepsBack(bool short_queue) {
-  if (!on_trial() || short_queue) return false;
+  doubts = on_trial() && !short_queue ? doubts + 1 : 0;
+  if (doubts < kMostDoubts) return false;
   FallTo(trusted);
   return true;
 }
@@ -64,8 +68,9 @@ bool RateControl::Lane::StepsBack(bool short_queue) {
 void RateControl::Lane::FallTo(double lower) {
   rate = lower;
   trusted = 0;
+  slow_start = false;
   step = 0;
-  calm = steady = 0;
+  calm = steady = doubts = 0;
   setbacks = std::min(setbacks + 1, kMostSetbacks);
 }
 
@@ -94,6 +99,7 @@ bool RateControl::Lane::Falls(bool long_queue, double offered, double delivered,
 
 RateControl::RateControl(const LinkModel& links, int rank)
     : peers_(static_cast<size_t>(links.ranks())) {
+  uplink_.slow_start = links.ranks() > 1;
   for (int to = 0; to < links.ranks(); ++to) {
     if (to == rank) continue;
     const Link& link = links.at(rank, to);
@@ -101,8 +107,10 @@ RateControl::RateControl(const LinkModel& links, int rank)
     Peer& there = peer(to);
     there.lane.rate = given || link.rate < kMostPacedRate ? link.rate : 0;
     if (given) there.lane.ceiling = link.rate;
-    const bool guess = link.origin == Link::Origin::kInferred;
-    there.lane.floor = (given ? 1 : guess ? kFloorOfGuess : kFloor) * there.lane.rate;
+    const bool found = link.origin == Link::Origin::kMeasured;
+    there.lane.floor = (given ? 1 : found ? kFloor : kFloorOfGuess) * there.lane.rate;
+    there.lane.slow_start = link.origin == Link::Origin::kAtLeast;
+    uplink_.slow_start &= there.lane.slow_start;
     there.lane.began = there.lane.rate;
     if (link.delay > 0) there.shortest_before = link.delay + links.at(to, rank).delay;
     uplink_.rate = std::max(uplink_.rate, there.lane.rate);

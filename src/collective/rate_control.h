@@ -8,12 +8,11 @@
 // whose excess over the shortest is the queue on the way, and how many bytes had come, hence the
 // rate at which they came. The rules, for each peer and for the uplink to all of them:
 //  - The queue was long for two seconds: all the while the link was busy, and carries no more than
-//  what
-//    came at best. The rate falls to that, by half at most. (What is shorter may be a flow that
-//    probes or recovers, or a processor with something else to do.)
+//    what came at best. The rate falls to that, by half at most. (What is shorter may be a flow
+//    that probes or recovers, or a processor with something else to do.)
 //  - The queue was short and the rate was used up at several pings in a row: the rate rises by
 //    1/16, the next time by 1/8, then by 1/4. If a queue comes with it, it goes back to where it
-//    was, and waits twice as long before it rises again.
+//    was, and waits twice as long before it rises again. A lower bound doubles, until then.
 //  - A ping's round trip is long too where packets are lost and sent again, so a transport's own
 //    figure goes before it. A rate lower than in the beginning is tried again after a while,
 //    whatever the queue, and none that was measured falls below a quarter of that.
@@ -68,9 +67,11 @@ class RateControl {
     double began = 0;  // the rate at the start
     double ceiling = std::numeric_limits<double>::infinity();
     double floor = 0;
-    int calm = 0;      // times in a row that the queue was short and the rate used up
-    int steady = 0;    // times since the rate changed
-    int setbacks = 0;  // times that it fell since a rise stood its trial
+    int calm = 0;             // times in a row that the queue was short and the rate used up
+    int doubts = 0;           // times in a row that there was a queue while on trial
+    int steady = 0;           // times since the rate changed
+    int setbacks = 0;         // times that it fell since a rise stood its trial
+    bool slow_start = false;  // the rate is a lower bound, and has not fallen yet
     double step = 0;
     double trusted = 0;                       // to which a rise on trial goes back; 0: no trial
     TimePoint full_since = TimePoint::max();  // the queue is long; max: it is not

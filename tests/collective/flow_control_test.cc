@@ -62,7 +62,7 @@ TEST(WindowTest, HasRoomForTwoRoundTripsAndForFourMebibytes) {
   EXPECT_EQ(WindowBytes({kRate, 0.01, 0}, {kRate, 0.01, 0}), size_t{4} << 20);
   EXPECT_EQ(WindowBytes({1e9, 0.05, 0}, {1e6, 0.15, 0}), size_t{400'000'000});
   EXPECT_EQ(WindowBytes({1e9, 0.05, 1e-3}, {1e6, 0.15, 0}), size_t{800'000'000});
-  EXPECT_EQ(WindowBytes({1e9, 0.05, 0, Link::Origin::kInferred}, {1e6, 0.15, 0}),
+  EXPECT_EQ(WindowBytes({1e9, 0.05, 0, Link::Origin::kAtLeast}, {1e6, 0.15, 0}),
             size_t{1'600'000'000});
 }
 

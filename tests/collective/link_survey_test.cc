@@ -125,7 +125,8 @@ TEST(ModelOfTest, ATrainThatLostPacketsGivesALowerBound) {
   const LinkModel links = ModelOf(all);
   EXPECT_EQ(links.at(1, 3).rate, kRate);
   EXPECT_EQ(links.at(3, 1).rate, 2 * kRate);
-  EXPECT_EQ(links.at(3, 1).origin, Link::Origin::kInferred);
+  EXPECT_EQ(links.at(3, 1).origin, Link::Origin::kAtLeast);
+  EXPECT_EQ(links.at(1, 3).origin, Link::Origin::kInferred);
 }
 
 TEST(ModelOfTest, WithLowerBoundsAloneTheHighestStandsForAll) {
@@ -134,6 +135,7 @@ TEST(ModelOfTest, WithLowerBoundsAloneTheHighestStandsForAll) {
   Measured(1, 3, -kRate / 4, &all);
   EXPECT_EQ(ModelOf(all).at(1, 3).rate, kRate);
   EXPECT_EQ(ModelOf(all).at(2, 1).rate, kRate);
+  EXPECT_EQ(ModelOf(all).at(2, 1).origin, Link::Origin::kAtLeast);
 }
 
 TEST(ModelOfTest, WithLowerBoundsAloneTheyAreTheRates) {

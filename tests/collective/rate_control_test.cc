@@ -125,6 +125,14 @@ TEST(RateControlTest, WhereTheTransportTellsTheQueueLateAnswersMeanNone) {
   EXPECT_GT(world.rates().rate(1), 0.9 * 4 * kBelieved);
 }
 
+TEST(RateControlTest, ALowerBoundDoublesUntilTheLinkIsFull) {
+  World world(2, {kBelieved, kDelay, 0, Link::Origin::kAtLeast}, 16 * kBelieved);
+  world.Run(2);
+  EXPECT_GT(world.rates().rate(1), 8 * kBelieved);
+  world.Run(20);
+  EXPECT_NEAR(world.rates().rate(1), 16 * kBelieved, 0.2 * 16 * kBelieved);
+}
+
 TEST(RateControlTest, AGuessMayFallFurtherThanWhatWasMeasured) {
   World world(2, {kBelieved, kDelay, 0, Link::Origin::kInferred}, kBelieved / 16);
   world.Run(120);
