@@ -102,6 +102,12 @@ void FlowTuning::Apply(int fd) const {
   }
 }
 
+void FlowTuning::Renew(int fd) const {
+  if (slowed_by_loss()) return;
+  SetCongestion(fd, "reno");  // always there; the same one again would change nothing
+  SetCongestion(fd, congestion_);
+}
+
 void LimitUnsent(int fd, size_t bytes) {
   Set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
 }

@@ -21,6 +21,8 @@ class FlowTuning {
   static Result<FlowTuning> Choose(const TransportOptions& options);
 
   void Apply(int fd) const;
+  // Has BBR begin anew with the window it has; nothing for other congestion controls.
+  void Renew(int fd) const;
   const std::string& congestion() const { return congestion_; }
   // Whether a lost packet halves (or nearly) what a flow has under way, as with cubic and reno, so
   // that more flows carry more on a path with losses.

@@ -36,6 +36,11 @@ constexpr auto kSampleInterval = std::chrono::milliseconds(100);
 constexpr double kFarSeconds = 5e-3;
 constexpr int kFlowsOfFarPath = 2;
 constexpr int kMostFlowsUnslowed = 4;
+// BBR drains the path where it has seen no round trip below its shortest for 10 s, even where all
+// are as short but for microseconds. Before that it is told so.
+constexpr double kRenewSeconds = 6;
+constexpr double kDrainedSeconds = 8e-3;
+constexpr double kDrainedPart = 0.1;
 // The higher rank of a pair dials only when the lower one seems not to get through.
 constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
 // A flow paced at its share of the path exactly would never learn that the path has become faster.
@@ -78,6 +83,7 @@ class TcpTransport final : public Transport {
     MessageStream stream;
     bool blocked = false;  // the socket takes no more for now
     int write_error = 0;   // errno; what the peer has sent is still read
+    TimePoint renewed = Now();
   };
 
   struct Peer {
@@ -117,6 +123,7 @@ class TcpTransport final : public Transport {
   bool Waiting(const Peer& peer) const;
   PathSample SampleOf(const Peer& peer, TimePoint now) const;
   void SamplePaths(TimePoint now);
+  void RenewDrained(const Peer& peer, TimePoint now);
   void EndFlow(Flow* flow, const std::string& why);
   static void Fail(Peer* peer, Status status);
   template <typename Done>
@@ -130,7 +137,7 @@ class TcpTransport final : public Transport {
   std::vector<Peer> peers_;  // sized once: flows point into it
   std::vector<Incoming> incoming_;
   std::vector<Message> arrived_;              // received and not yet handed out by Poll
-  TimePoint next_sample_ = TimePoint::max();  // max: nothing waits
+  TimePoint next_sample_ = TimePoint::max();  // max: nothing goes out
   bool swept_ = true;                         // no flow is at its end
   bool closed_ = false;
 };
@@ -230,7 +237,7 @@ Status TcpTransport::Send(int to, std::span<const std::byte> bytes, Request* req
   peer.queue.push_back(std::make_shared<Outgoing>(
       Outgoing{.kind = Kind::kData, .number = peer.sent++, .bytes = bytes, .request = request}));
   Pump(&peer);
-  if (Waiting(peer)) next_sample_ = std::min(next_sample_, Now() + kSampleInterval);
+  if (next_sample_ == TimePoint::max()) next_sample_ = Now() + kSampleInterval;
   return {};
 }
 
@@ -397,8 +404,21 @@ void TcpTransport::SamplePaths(TimePoint now) {
     const int advised = peer.growth.Advise(sample);
     if (flows_wanted_ == 0) GrowTo(&peer, std::min(advised, most));
     waiting |= sample.waiting;
+    RenewDrained(peer, now);
   }
   next_sample_ = waiting ? now + kSampleInterval : TimePoint::max();
+}
+
+void TcpTransport::RenewDrained(const Peer& peer, TimePoint now) {
+  for (const auto& flow : peer.flows) {
+    if (now - flow->renewed < FromSeconds(kRenewSeconds)) continue;
+    const FlowFigures figures = ReadFigures(flow->fd.get());
+    const double shortest = figures.shortest_round_trip_seconds;
+    const double queue = figures.round_trip_seconds - shortest;
+    if (queue > kDrainedPart * shortest + kDrainedSeconds) continue;
+    doorway_.tuning().Renew(flow->fd.get());
+    flow->renewed = now;
+  }
 }
 
 PathFigures TcpTransport::PathTo(int peer_rank) const {
