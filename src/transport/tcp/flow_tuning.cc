@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/flow_tuning.h"
 
-#include <linux/inet_diag.h>
 #include <linux/tcp.h>  // more of TCP_INFO than netinet/tcp.h has
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -61,16 +60,6 @@ int BufferToAsk(int fd, int option, const char* limits) {
   return granted > ceiling ? kWantedBuffer : 0;
 }
 
-// What BBR takes the flow's path to carry, bytes a second; 0 for other congestion controls.
-double BbrBandwidth(int fd) {
-  tcp_cc_info info = {};
-  socklen_t length = sizeof(info);
-  const bool told = getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, &info, &length) == 0 &&
-                    length >= sizeof(info.bbr) && CongestionOf(fd).starts_with("bbr");
-  if (!told) return 0;
-  return static_cast<double>((uint64_t{info.bbr.bbr_bw_hi} << 32) | info.bbr.bbr_bw_lo);
-}
-
 }  // namespace
 
 Result<FlowTuning> FlowTuning::Choose(const TransportOptions& options) {
@@ -127,7 +116,7 @@ FlowFigures ReadFigures(int fd) {
   FlowFigures figures;
   figures.round_trip_seconds = info.tcpi_rtt * 1e-6;
   figures.shortest_round_trip_seconds = info.tcpi_min_rtt == kNever ? 0 : info.tcpi_min_rtt * 1e-6;
-  figures.delivery_rate = std::max(static_cast<double>(info.tcpi_delivery_rate), BbrBandwidth(fd));
+  figures.delivery_rate = static_cast<double>(info.tcpi_delivery_rate);
   figures.acknowledged_bytes = info.tcpi_bytes_acked;
   figures.sent_packets = info.tcpi_data_segs_out;
   figures.sent_again_packets = info.tcpi_total_retrans;
