@@ -51,6 +51,11 @@ def rate_of(text):
     raise SystemExit(f"bad rate '{text}': write it like 500mbit")
 
 
+def payload_rate(rate, loss):
+    """Bytes per second that any number of TCP streams can move at most."""
+    return rate_of(rate) * 1448 / 1500 * (1 - float(loss.rstrip("%")) / 100)
+
+
 def bound_ms(volume, ranks, rate, delay):
     """What one exchange with every peer, or two hops of shares, need at that rate."""
     if ranks == 2:
@@ -101,8 +106,8 @@ class Lab:
         """Bytes per second that so many TCP streams move together, by iperf3: the median second as
         the receiver counts it, since totals hold what was queued during the warm-up."""
         if shutil.which("iperf3") is None:
-            say("iperf3 is missing (Debian: iperf3); taking the rate less TCP's headers")
-            return rate_of(self.rate) * 1448 / 1500
+            say("iperf3 is missing (Debian: iperf3); taking what the wire carries")
+            return payload_rate(self.rate, self.loss)
         script = (f'if [ "$RANK" = 0 ]; then exec iperf3 -s -1 -J; fi; sleep 1; exec iperf3 -c '
                   f'"$MASTER_ADDR" -J --get-server-output -O 2 -t {seconds} -P {streams}')
         out = self.run(["sh", "-c", script], ranks=2, only=1)
