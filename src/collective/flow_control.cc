@@ -8,8 +8,9 @@
 namespace thinwire {
 namespace {
 
-// A sleeper may wake this late and still catch up; longer pauses are lost for good.
-constexpr double kBurstSeconds = 2e-3;
+// A sleeper may wake this late and still catch up; longer pauses are lost for good. Queues of near
+// links hold little more.
+constexpr double kBurstSeconds = 0.5e-3;
 constexpr size_t kMinWindowBytes = size_t{4} << 20;
 constexpr double kWindowsPerRoundTrip = 2;
 // What comes behind a lost packet waits for a round trip until that is there, and for another if it

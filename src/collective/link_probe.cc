@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
-#include <list>
 #include <vector>
 
 #include "base/log.h"
 #include "base/units.h"
 #include "collective/arrival_rate.h"
 #include "collective/link_survey.h"
-#include "wire/frame.h"
 #include "wire/probe_note.h"
 
 namespace thinwire {
@@ -19,7 +17,6 @@ namespace {
 
 constexpr double kPingSeconds = 2e-3;  // between pings to a peer, of up to 16 ranks
 constexpr int kPongs = 4;              // the first may have waited for the peer to come
-constexpr size_t kTrainFrameBytes = size_t{8} << 10;
 constexpr size_t kFirstGrantBytes = size_t{64} << 10;
 constexpr double kSilentSeconds = 50e-3;
 constexpr double kQueueSeconds = 20e-3;  // of bytes granted beyond a round trip's
@@ -44,20 +41,19 @@ constexpr double kWarmUpRoundTrips = 6;  // of slow start
 constexpr double kWarmUpShare = 0.4;     // of the budget at most
 constexpr double kLostGraceSeconds = 0.1;
 constexpr const char* kContext = "measuring links";
-constexpr int kFramesAtOnce = 16;
-constexpr size_t kMaxFramesInFlight = 1024;  // handed to the transport for one peer
 
 class LinkProbe {
  public:
   LinkProbe(const ProbeOptions& options, Transport* transport, std::vector<Message>* early)
       : options_(options),
+        self_(options.self),
         transport_(*transport),
-        early_(*early),
-        peers_(static_cast<size_t>(options.ranks)),
-        order_(SurveyOrder(options.rank, options.ranks)),
+        channel_(self_, kContext, transport, early),
+        peers_(static_cast<size_t>(self_.ranks)),
+        order_(SurveyOrder(self_.rank, self_.ranks)),
         wanted_(order_.begin(), order_.end()),
         start_(Now()),
-        findings_(static_cast<size_t>(options.ranks)) {}
+        findings_(static_cast<size_t>(self_.ranks)) {}
 
   Result<LinkModel> Run();
 
@@ -96,16 +92,8 @@ class LinkProbe {
     uint64_t sent = 0;
     uint64_t allowed = 0;
     bool warming = false;
-    size_t in_flight = 0;
     Findings findings;  // its own; empty: not here yet
   };
-  struct Sending {
-    int peer;
-    bool train;
-    std::vector<std::byte> frame;
-    Request request;
-  };
-
   Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
   double Elapsed() const { return ToSeconds(Now() - start_); }
   bool OutOfTime() const { return Elapsed() > options_.budget_seconds; }
@@ -124,18 +112,16 @@ class LinkProbe {
   double LongestRoundTrip() const;
   void Grant(int source, ProbeNote::What what, bool force);
   bool SendTrains();
-  bool ReapSends();
   Status ReceiveAll(bool* moved);
-  Status Receive(Message message, TimePoint now);
-  Status TakeNote(const ParsedFrame& frame, int source, TimePoint now);
+  Status TakeNote(const ProbeChannel::Arrived& arrived);
   void TakeTrain(size_t bytes, int source, double now);
   void TakeGrant(const ProbeNote& note, int source);
-  void SendNote(int to, const ProbeNote& note, std::span<const std::byte> more = {});
   bool AllTold() const;
 
   const ProbeOptions options_;
+  const ProbeIdentity self_;
   Transport& transport_;
-  std::vector<Message>& early_;
+  ProbeChannel channel_;
   std::vector<Peer> peers_;
   const std::vector<int> order_;
   std::deque<int> wanted_;  // whose trains are still to come, the first of them now
@@ -144,26 +130,24 @@ class LinkProbe {
   double next_ping_ = 0;
   double phase_began_ = 0;
   std::deque<int> served_;  // who gets trains from here, the first of them now
-  std::list<Sending> sends_;
-  std::vector<Message> arrived_;
   Findings findings_;
 };
 
 Result<LinkModel> LinkProbe::Run() {
   bool moved = true;
-  while (!(phase_ == Phase::kTell && AllTold() && sends_.empty())) {
+  while (!(phase_ == Phase::kTell && AllTold() && channel_.idle())) {
     if (!moved) transport_.Wait(Now() + FromSeconds(kPingSeconds));
     moved = false;
     TW_TRY(ReceiveAll(&moved));
     TW_TRY(CheckPeers());  // what a peer sent before it left has come by now
     moved |= Step();
     moved |= SendTrains();
-    moved |= ReapSends();
+    moved |= channel_.Reap();
   }
-  findings_[static_cast<size_t>(options_.rank)] = {};
+  findings_[static_cast<size_t>(self_.rank)] = {};
   std::vector<Findings> all;
-  for (int rank = 0; rank < options_.ranks; ++rank) {
-    all.push_back(rank == options_.rank ? findings_ : peer(rank).findings);
+  for (int rank = 0; rank < self_.ranks; ++rank) {
+    all.push_back(rank == self_.rank ? findings_ : peer(rank).findings);
   }
   return ModelOf(all);
 }
@@ -221,9 +205,9 @@ void LinkProbe::StepPings() {
     ProbeNote ping;
     ping.what = ProbeNote::What::kPing;
     ping.number = static_cast<uint64_t>(Now().time_since_epoch().count());
-    SendNote(rank, ping);
+    channel_.Send(rank, ping);
   }
-  if (due) next_ping_ = Elapsed() + kPingSeconds * std::max(1.0, options_.ranks / 16.0);
+  if (due) next_ping_ = Elapsed() + kPingSeconds * std::max(1.0, self_.ranks / 16.0);
   if (enough) StartWarmUp();
 }
 
@@ -324,7 +308,7 @@ void LinkProbe::Conclude(int rank, bool certain) {
 void LinkProbe::Refuse(int rank) {
   ProbeNote end;
   end.what = ProbeNote::What::kEnd;
-  SendNote(rank, end);
+  channel_.Send(rank, end);
 }
 
 void LinkProbe::LogTrain(int rank, bool certain) const {
@@ -336,8 +320,8 @@ void LinkProbe::LogTrain(int rank, bool certain) const {
     kilobytes.back() += arrival.bytes / 1000;
   }
   TW_LOG(kTrace, "rank {}: train from rank {}, {}, of {}; asked for at {:.3f}; kB each {}: {}",
-         options_.rank, rank, certain ? "level" : "cut off", FormatBytes(source.granted),
-         phase_began_, FormatSeconds(source.period()), fmt::join(kilobytes, " "));
+         self_.rank, rank, certain ? "level" : "cut off", FormatBytes(source.granted), phase_began_,
+         FormatSeconds(source.period()), fmt::join(kilobytes, " "));
 }
 
 void LinkProbe::Tell() {
@@ -350,7 +334,7 @@ void LinkProbe::Tell() {
   ProbeNote told;
   told.what = ProbeNote::What::kFindings;
   for (const int rank : order_) {
-    SendNote(rank, told, PackFindings(findings_));
+    channel_.Send(rank, told, PackFindings(findings_));
   }
 }
 
@@ -381,7 +365,7 @@ void LinkProbe::Grant(int rank, ProbeNote::What what, bool force) {
   ProbeNote note;
   note.what = what;
   note.bytes = source.granted;
-  SendNote(rank, note);
+  channel_.Send(rank, note);
 }
 
 bool LinkProbe::SendTrains() {
@@ -389,60 +373,19 @@ bool LinkProbe::SendTrains() {
   for (const int rank : order_) {
     Peer& to = peer(rank);
     const bool turn = to.warming || (!served_.empty() && served_.front() == rank);
-    // Not all at once: what comes in is to be noted when it comes.
-    for (int i = 0;
-         turn && i < kFramesAtOnce && to.sent < to.allowed && to.in_flight < kMaxFramesInFlight;
-         ++i) {
-      ProbeNote note;
-      note.what = ProbeNote::What::kTrain;
-      constexpr size_t kFill = kTrainFrameBytes - kFrameHeaderBytes - kProbeNoteBytes;
-      static const std::vector<std::byte> fill(kFill);
-      SendNote(rank, note, fill);
-      to.sent += kTrainFrameBytes;
-      moved = true;
-    }
+    if (!turn || to.sent >= to.allowed) continue;
+    const size_t sent = channel_.SendTrain(rank, to.allowed - to.sent);
+    to.sent += sent;
+    moved |= sent > 0;
   }
   return moved;
 }
 
-bool LinkProbe::ReapSends() {
-  return std::erase_if(sends_, [this](const Sending& sending) {
-           if (sending.request.pending()) return false;
-           if (sending.train) --peer(sending.peer).in_flight;
-           return true;
-         }) > 0;
-}
-
 // --- Notes ---
 
-void LinkProbe::SendNote(int to, const ProbeNote& note, std::span<const std::byte> more) {
-  const size_t payload_bytes = kProbeNoteBytes + more.size();
-  Sending& sending = sends_.emplace_back();
-  sending.peer = to;
-  sending.train = note.what == ProbeNote::What::kTrain;
-  sending.frame.resize(kFrameHeaderBytes + payload_bytes);
-  std::byte* const payload = sending.frame.data() + kFrameHeaderBytes;
-  PackProbeNote(note, payload);
-  std::copy(more.begin(), more.end(), payload + kProbeNoteBytes);
-  FrameHeader header;
-  header.kind = FrameKind::kProbe;
-  header.communicator = options_.communicator;
-  header.epoch = options_.epoch;
-  header.source = static_cast<uint16_t>(options_.rank);
-  header.destination = static_cast<uint16_t>(to);
-  header.payload_bytes = static_cast<uint32_t>(payload_bytes);
-  SealFrame(header, sending.frame.data());
-  // A peer that can't be reached has left; whether it may have, CheckPeers knows.
-  if (!transport_.Send(to, sending.frame, &sending.request).ok()) return sends_.pop_back();
-  if (sending.train) ++peer(to).in_flight;
-}
-
 Status LinkProbe::ReceiveAll(bool* moved) {
-  arrived_.clear();
-  *moved |= transport_.Poll(&arrived_);
-  const TimePoint now = Now();
-  for (Message& message : arrived_) TW_TRY(Receive(std::move(message), now));
-  arrived_.clear();
+  TW_TRY(channel_.Receive(
+      [this](const ProbeChannel::Arrived& arrived) { return TakeNote(arrived); }, moved));
   for (const int rank : order_) {
     const bool turn = phase_ == Phase::kTrains && !wanted_.empty() && wanted_.front() == rank;
     if (peer(rank).received == 0 || !(turn || phase_ == Phase::kWarmUp)) continue;
@@ -451,36 +394,13 @@ Status LinkProbe::ReceiveAll(bool* moved) {
   return {};
 }
 
-Status LinkProbe::Receive(Message message, TimePoint now) {
-  const int source = message.source();
-  const ParsedFrame frame = ParseFrame(message.bytes());
-  if (frame.state != ParseState::kFrame) {
-    return RemoteError("{}: a frame from rank {} is damaged", kContext, source);
-  }
-  if (frame.header.kind != FrameKind::kProbe) {
-    early_.push_back(std::move(message));
-    return {};
-  }
-  if (frame.header.communicator != options_.communicator || frame.header.epoch != options_.epoch ||
-      frame.header.source != source) {
-    TW_LOG(kWarn, "rank {}: ignored a frame from rank {} while measuring links", options_.rank,
-           source);
-    return {};
-  }
-  return TakeNote(frame, source, now);
-}
-
-Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) {
-  TW_ASSIGN(const ProbeNote note, ParseProbeNote(frame.payload));
+Status LinkProbe::TakeNote(const ProbeChannel::Arrived& arrived) {
+  const auto& [source, note, more, frame_bytes, now] = arrived;
   Peer& from = peer(source);
   switch (note.what) {
-    case ProbeNote::What::kPing: {
-      ProbeNote pong = note;
-      pong.what = ProbeNote::What::kPong;
-      pong.nanoseconds = now.time_since_epoch().count();
-      SendNote(source, pong);
+    case ProbeNote::What::kPing:
+      channel_.Answer(arrived);
       return {};
-    }
     case ProbeNote::What::kPong: {
       const TimePoint pinged{Duration(static_cast<int64_t>(note.number))};
       if (pinged < start_ || pinged > now) return {};
@@ -494,11 +414,10 @@ Status LinkProbe::TakeNote(const ParsedFrame& frame, int source, TimePoint now) 
       TakeGrant(note, source);
       return {};
     case ProbeNote::What::kTrain:
-      TakeTrain(frame.bytes, source, ToSeconds(now - start_));
+      TakeTrain(frame_bytes, source, ToSeconds(now - start_));
       return {};
     case ProbeNote::What::kFindings: {
-      TW_ASSIGN(from.findings,
-                UnpackFindings(frame.payload.subspan(kProbeNoteBytes), options_.ranks));
+      TW_ASSIGN(from.findings, UnpackFindings(more, self_.ranks));
       return {};
     }
   }
@@ -543,7 +462,7 @@ void LinkProbe::TakeGrant(const ProbeNote& note, int source) {
 
 Result<LinkModel> ProbeLinks(const ProbeOptions& options, Transport* transport,
                              std::vector<Message>* early) {
-  if (options.ranks == 1) return LinkModel(1);
+  if (options.self.ranks == 1) return LinkModel(1);
   return LinkProbe(options, transport, early).Run();
 }
 

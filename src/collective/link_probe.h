@@ -16,21 +16,18 @@
 #ifndef THINWIRE_COLLECTIVE_LINK_PROBE_H_
 #define THINWIRE_COLLECTIVE_LINK_PROBE_H_
 
-#include <cstdint>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
 #include "collective/link_model.h"
+#include "collective/probe_channel.h"
 #include "transport/transport.h"
 
 namespace thinwire {
 
 struct ProbeOptions {
-  int rank = 0;
-  int ranks = 1;
-  uint64_t communicator = 0;  // as in EngineOptions
-  uint32_t epoch = 0;
+  ProbeIdentity self;
   double budget_seconds = 1.7;            // for pings and trains
   TimePoint deadline = TimePoint::max();  // for the findings of all ranks
 };

@@ -28,8 +28,9 @@ constexpr double kFirstStep = 1.0 / 16;
 constexpr double kMostStep = 1.0 / 4;
 constexpr int kPatience = 4;
 constexpr int kMostDoubts = 2;
-constexpr int kSlowStartPatience = 2;
+constexpr int kSlowStartPatience = 1;
 constexpr double kSlowStartStep = 1;
+constexpr double kFarRise = 1.3;
 constexpr int kMostSetbacks = 4;
 constexpr double kEpochSeconds = 30;
 
@@ -40,8 +41,8 @@ double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
 
 // True if the rate rose, since it was used up without a queue for long enough, or has been lower
 // for long than it began.
-bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
-  calm = used_up && short_queue ? calm + 1 : 0;
+bool RateControl::Lane::Rises(bool used_up, Queue queue) {
+  calm = used_up && Calm(queue) ? calm + 1 : 0;
   ++steady;
   if (on_trial() && calm >= kPatience) {
     trusted = 0;
@@ -58,10 +59,17 @@ bool RateControl::Lane::Rises(bool used_up, bool short_queue) {
 }
 
 // True if a rise is taken back, since a queue came with it.
-bool RateControl::Lane::StepsBack(bool short_queue) {
-  doubts = on_trial() && !short_queue ? doubts + 1 : 0;
+bool RateControl::Lane::StepsBack(Queue queue) {
+  doubts = on_trial() && !Calm(queue) ? doubts + 1 : 0;
   if (doubts < kMostDoubts) return false;
-  FallTo(trusted);
+  const double least = trusted;
+  if (rate < kFarRise * least) {
+    FallTo(least);
+  } else {  // what doubled may be far too high, or a little, or the queue another's
+    FallTo(std::sqrt(least * rate));
+    trusted = least;
+    setbacks = 0;
+  }
   return true;
 }
 
@@ -191,10 +199,9 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
 
   const bool used_up = from.offered > kUsedUp * Paced(from.lane.rate);
   const bool full = from.queue == Queue::kLong && !InCommon();
-  const bool short_queue = from.queue == Queue::kShort;
-  const bool changed = from.lane.StepsBack(short_queue) ||
+  const bool changed = from.lane.StepsBack(from.queue) ||
                        from.lane.Falls(full, from.offered, from.delivered, now) ||
-                       from.lane.Rises(used_up, short_queue);
+                       from.lane.Rises(used_up, from.queue);
   ++answers_;
   return JudgeUplink(now) || changed;
 }
@@ -213,13 +220,13 @@ bool RateControl::InCommon() const {
 // Once all peers in use have answered.
 bool RateControl::JudgeUplink(TimePoint now) {
   size_t active = 0;
-  bool all_short = true;
+  Queue longest = Queue::kShort;
   double offered = 0;
   double delivered = 0;
   for (const Peer& to : peers_) {
     if (!to.active()) continue;
     ++active;
-    all_short &= to.queue == Queue::kShort;
+    longest = std::max(longest, to.queue);
     offered += to.offered;
     delivered += to.delivered;
   }
@@ -227,9 +234,9 @@ bool RateControl::JudgeUplink(TimePoint now) {
   answers_ = 0;
   const double before = uplink_.rate;
   const bool used_up = offered > kUsedUp * Paced(uplink_.rate);
-  const bool changed = uplink_.StepsBack(all_short) ||
+  const bool changed = uplink_.StepsBack(longest) ||
                        uplink_.Falls(InCommon(), offered, delivered, now) ||
-                       uplink_.Rises(used_up, all_short);
+                       uplink_.Rises(used_up, longest);
   if (!changed) return false;
   // A pair is no faster than its host, and was thought to be no slower if it was as fast before.
   for (Peer& to : peers_) {

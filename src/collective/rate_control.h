@@ -61,6 +61,7 @@ class RateControl {
   double delay(int peer) const;
 
  private:
+  enum class Queue : uint8_t { kShort, kFair, kLong };
   // Something that has a rate: the way to a peer, or the uplink.
   struct Lane {
     double rate = 0;
@@ -77,8 +78,12 @@ class RateControl {
     TimePoint full_since = TimePoint::max();  // the queue is long; max: it is not
     double carried = 0;                       // bytes a second delivered since then, at best
     bool on_trial() const { return trusted > 0; }
-    bool Rises(bool used_up, bool short_queue);
-    bool StepsBack(bool short_queue);
+    // No reason against a higher rate. What doubles soon makes a queue that is beyond doubt.
+    bool Calm(Queue queue) const {
+      return slow_start ? queue != Queue::kLong : queue == Queue::kShort;
+    }
+    bool Rises(bool used_up, Queue queue);
+    bool StepsBack(Queue queue);
     bool Falls(bool long_queue, double offered, double delivered, TimePoint now);
     void FallTo(double lower);
   };
@@ -89,7 +94,6 @@ class RateControl {
     uint64_t received = 0;
     int64_t nanoseconds = 0;
   };
-  enum class Queue : uint8_t { kShort, kFair, kLong };
   struct Peer {
     Lane lane;
     uint64_t sent = 0;

@@ -13,6 +13,7 @@
 #include "bootstrap/rendezvous.h"
 #include "collective/link_probe.h"
 #include "collective/link_survey.h"
+#include "collective/warm_up.h"
 #include "comm/hierarchy.h"
 #include "comm/settings.h"
 #include "transport/sealed_transport.h"
@@ -234,19 +235,26 @@ Status Communicator::Connect(const UniqueId& id) {
 
 Result<LinkModel> Communicator::FindLinks(const std::string& text, const EngineOptions& options,
                                           Transport* transport, std::vector<Message>* early) {
+  const ProbeIdentity self = {
+      .rank = rank_, .ranks = ranks_, .communicator = options.communicator, .epoch = options.epoch};
+  const TimePoint start = Now();
+  LinkModel links(ranks_);
+  if (text == kMeasureLinks) {
+    ProbeOptions probe;
+    probe.self = self;
+    probe.deadline = start + FromSeconds(probe.budget_seconds + env_.silence_seconds);
+    TW_ASSIGN(links, ProbeLinks(probe, transport, early));
+  } else {
+    TW_ASSIGN(links, LinkModel::Parse(text, ranks_));
+  }
+  const TimePoint found = Now();
+  WarmUpOptions warm_up;
+  warm_up.self = self;
+  warm_up.deadline = found + FromSeconds(warm_up.budget_seconds + env_.silence_seconds);
+  TW_TRY(WarmUp(warm_up, links, transport, early));
   links_since_ = Now();
-  if (text != kMeasureLinks) return LinkModel::Parse(text, ranks_);
-  ProbeOptions probe;
-  probe.rank = rank_;
-  probe.ranks = ranks_;
-  probe.communicator = options.communicator;
-  probe.epoch = options.epoch;
-  probe.deadline = Now() + FromSeconds(probe.budget_seconds + env_.silence_seconds);
-  Result<LinkModel> links = ProbeLinks(probe, transport, early);
-  if (!links.ok()) return links;
-  TW_LOG(kInfo, "rank {}: measured the links in {}", rank_,
-         FormatSeconds(ToSeconds(Now() - links_since_)));
-  links_since_ = Now();
+  TW_LOG(kInfo, "rank {}: found the links in {}, warmed up the flows in {}", rank_,
+         FormatSeconds(ToSeconds(found - start)), FormatSeconds(ToSeconds(links_since_ - found)));
   return links;
 }
 

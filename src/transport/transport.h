@@ -99,13 +99,6 @@ class Transport {
     return {};
   }
 
-  // How fast a peer may be sent to, in bytes a second; 0: not known. A hint: what a transport does
-  // with it may spread bursts, and never holds a peer below it.
-  virtual void SetRate(int peer, double bytes_per_second) {
-    (void)peer;
-    (void)bytes_per_second;
-  }
-
   // Sleeps until something may have happened, Wake was called, or the deadline passed.
   virtual void Wait(TimePoint deadline) = 0;
   virtual void Wake() = 0;

@@ -40,9 +40,6 @@ class TransportDecorator : public Transport {
 
   Status PeerStatus(int peer) const override { return inner_->PeerStatus(peer); }
   PathFigures PathTo(int peer) const override { return inner_->PathTo(peer); }
-  void SetRate(int peer, double bytes_per_second) override {
-    inner_->SetRate(peer, bytes_per_second);
-  }
   void Wake() override { inner_->Wake(); }
   void Close(TimePoint deadline) override { inner_->Close(deadline); }
 

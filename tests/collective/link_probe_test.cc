@@ -31,9 +31,7 @@ Result<std::unique_ptr<Transport>> Loopback(int) { return MakeTransport("loopbac
 
 ProbeOptions OptionsOf(const Rank& self) {
   ProbeOptions options;
-  options.rank = self.rank();
-  options.ranks = self.ranks();
-  options.communicator = 42;
+  options.self = {.rank = self.rank(), .ranks = self.ranks(), .communicator = 42};
   options.deadline = Patience();
   return options;
 }

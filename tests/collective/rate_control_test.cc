@@ -133,6 +133,21 @@ TEST(RateControlTest, ALowerBoundDoublesUntilTheLinkIsFull) {
   EXPECT_NEAR(world.rates().rate(1), 16 * kBelieved, 0.2 * 16 * kBelieved);
 }
 
+TEST(RateControlTest, WhatDoubledTooFarGoesBackByHalvesAndStopsWhereTheQueueIsGone) {
+  World world(2, {kBelieved, kDelay, 0, Link::Origin::kAtLeast}, 3 * kBelieved);
+  double least = 1e18;
+  bool overshot = false;
+  for (int i = 0; i < 100; ++i) {
+    world.Run(0.1);
+    const double rate = world.rates().rate(1);
+    overshot |= rate > 3.5 * kBelieved;
+    if (overshot) least = std::min(least, rate);
+  }
+  EXPECT_TRUE(overshot);
+  EXPECT_GE(least, 2.5 * kBelieved);  // what had proven itself was 2 * kBelieved
+  EXPECT_NEAR(world.rates().rate(1), 3 * kBelieved, 0.35 * 3 * kBelieved);
+}
+
 TEST(RateControlTest, AGuessMayFallFurtherThanWhatWasMeasured) {
   World world(2, {kBelieved, kDelay, 0, Link::Origin::kInferred}, kBelieved / 16);
   world.Run(120);

@@ -89,7 +89,7 @@ std::vector<std::byte> Packed(const Piece& piece) {
 }
 
 Piece DataPiece(uint64_t total, uint64_t offset, std::span<const std::byte> bytes) {
-  return {PieceKind::kData, 3, total, offset, bytes};
+  return {MessageKind::kData, 3, total, offset, bytes};
 }
 
 TEST(MpiPieceTest, TravelsWhole) {
@@ -97,7 +97,7 @@ TEST(MpiPieceTest, TravelsWhole) {
   const std::vector<std::byte> packed = Packed(DataPiece(1000, 200, content));
   const auto piece = ParsePiece(packed);
   ASSERT_TRUE(piece.has_value());
-  EXPECT_EQ(piece->kind, PieceKind::kData);
+  EXPECT_EQ(piece->kind, MessageKind::kData);
   EXPECT_EQ(piece->source, 3u);
   EXPECT_EQ(piece->total, 1000u);
   EXPECT_EQ(piece->offset, 200u);
@@ -127,8 +127,8 @@ TEST(MpiPieceTest, LengthsThatMakeNoSenseAreRefused) {
   EXPECT_FALSE(ParsePiece(Packed(DataPiece(10, 0, {}))).has_value());         // of nothing
   EXPECT_FALSE(ParsePiece(Packed(DataPiece(~uint64_t{0}, 0, content))).has_value());
   EXPECT_FALSE(ParsePiece(Packed(DataPiece(kMaxMessageBytes + 1, 0, content))).has_value());
-  EXPECT_FALSE(ParsePiece(Packed({PieceKind::kHello, 3, 100, 0, content})).has_value());
-  EXPECT_FALSE(ParsePiece(Packed({static_cast<PieceKind>(9), 3, 0, 0, {}})).has_value());
+  EXPECT_FALSE(ParsePiece(Packed({MessageKind::kHello, 3, 100, 0, content})).has_value());
+  EXPECT_FALSE(ParsePiece(Packed({static_cast<MessageKind>(9), 3, 0, 0, {}})).has_value());
 }
 
 TEST(AssemblyTest, PiecesInOrderMakeAMessageAndThenTheNext) {

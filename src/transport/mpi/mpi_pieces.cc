@@ -74,13 +74,13 @@ std::optional<Piece> ParsePiece(std::span<const std::byte> packed) {
   const auto header = LoadLittle<Header>(packed.data());
   const Header expected = MakeHeader(header.kind, header.source, header.total, header.offset);
   if (header.magic != expected.magic || header.check != expected.check) return std::nullopt;
-  if (header.kind > static_cast<uint32_t>(PieceKind::kFarewellSeen)) return std::nullopt;
-  const Piece piece = {static_cast<PieceKind>(header.kind), header.source, header.total,
+  if (header.kind > static_cast<uint32_t>(MessageKind::kFarewellSeen)) return std::nullopt;
+  const Piece piece = {static_cast<MessageKind>(header.kind), header.source, header.total,
                        header.offset, packed.subspan(sizeof(Header))};
   if (piece.total > kMaxMessageBytes || piece.offset > piece.total) return std::nullopt;
   if (piece.bytes.size() > piece.total - piece.offset) return std::nullopt;
   if (piece.bytes.empty() != (piece.total == 0)) return std::nullopt;
-  if (piece.kind != PieceKind::kData && piece.total != 0) return std::nullopt;
+  if (piece.kind != MessageKind::kData && piece.total != 0) return std::nullopt;
   return piece;
 }
 
@@ -127,7 +127,7 @@ Result<std::unique_ptr<Message::Buffer>> Assembly::Add(const Piece& piece) {
 Outbox::Outbox(Mpi mpi, MpiPlace to, int source, size_t piece_bytes)
     : mpi_(mpi), to_(to), source_(static_cast<uint32_t>(source)), piece_bytes_(piece_bytes) {}
 
-void Outbox::Add(PieceKind kind, std::span<const std::byte> bytes, Request* request) {
+void Outbox::Add(MessageKind kind, std::span<const std::byte> bytes, Request* request) {
   if (request != nullptr) request->state = Request::State::kPending;
   waiting_.push_back({kind, bytes, 0, request});
 }

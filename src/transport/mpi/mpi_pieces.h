@@ -17,13 +17,10 @@
 
 #include "base/mpi.h"
 #include "base/status.h"
+#include "transport/handshake.h"
 #include "transport/transport.h"
 
 namespace thinwire {
-
-// What a message is for; Connect and Close are questions and answers as in the UCX transport. All
-// but data are without content.
-enum class PieceKind : uint32_t { kData, kHello, kWelcome, kFarewell, kFarewellSeen };
 
 // Content of a piece, at most.
 inline constexpr size_t kMaxPieceBytes = size_t{64} << 10;
@@ -31,7 +28,7 @@ inline constexpr size_t kMaxPieceBytes = size_t{64} << 10;
 inline constexpr size_t kMaxMessageBytes = size_t{1} << 30;
 
 struct Piece {
-  PieceKind kind = PieceKind::kData;
+  MessageKind kind = MessageKind::kData;
   uint32_t source = 0;  // rank
   uint64_t total = 0;   // bytes of the whole message
   uint64_t offset = 0;  // of this piece in it
@@ -79,7 +76,7 @@ class Outbox {
   ~Outbox() { Drop(); }
 
   // `request` may be null.
-  void Add(PieceKind kind, std::span<const std::byte> bytes, Request* request);
+  void Add(MessageKind kind, std::span<const std::byte> bytes, Request* request);
   // Hands pieces to MPI and takes back those it is done with. Whether anything moved, or MPI's
   // error.
   Result<bool> Progress();
@@ -89,7 +86,7 @@ class Outbox {
 
  private:
   struct Waiting {
-    PieceKind kind;
+    MessageKind kind;
     std::span<const std::byte> bytes;
     size_t sent;
     Request* request;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "transport/address.h"
+#include "transport/handshake.h"
 #include "transport/mpi/mpi_group.h"
 #include "transport/mpi/mpi_pieces.h"
 
@@ -40,19 +41,17 @@ class MpiTransport final : public Transport {
   struct Peer {
     int rank = -1;
     bool self = false;
-    bool hello_seen = false;
-    bool welcome_seen = false;
-    bool farewell_seen = false;
-    bool farewell_answered = false;
+    Handshake handshake;
     bool broken = false;  // MPI can't send to it
     Outbox outbox;
     Assembly assembly;
     Status status;
 
-    bool open() const { return self || (hello_seen && welcome_seen); }
+    bool open() const { return self || handshake.open(); }
     // As in the UCX transport: it has answered our farewell, closes itself, or is lost.
     bool parted() const {
-      return self || broken || farewell_answered || (farewell_seen && outbox.empty());
+      return self || broken || handshake.farewell_answered() ||
+             (handshake.farewell_seen() && outbox.empty());
     }
   };
 
@@ -63,7 +62,7 @@ class MpiTransport final : public Transport {
   bool ReceiveOne();
   void TakePiece(std::span<const std::byte> packed);
   void TakeData(const Piece& piece, Peer* peer);
-  void TakeControl(PieceKind kind, Peer* peer);
+  void TakeControl(MessageKind kind, Peer* peer);
   void Rest(TimePoint deadline);
   template <typename Done>
   bool ProgressUntil(TimePoint deadline, Done done);
@@ -109,7 +108,7 @@ Status MpiTransport::Connect(int rank, std::span<const std::string> addresses, T
   rank_ = rank;
   TW_TRY(OpenPeers(addresses));
   for (Peer& peer : peers_) {
-    if (!peer.self) peer.outbox.Add(PieceKind::kHello, {}, nullptr);
+    if (!peer.self) peer.outbox.Add(MessageKind::kHello, {}, nullptr);
   }
   return AwaitWelcome(deadline);
 }
@@ -165,7 +164,7 @@ Status MpiTransport::Send(int peer, std::span<const std::byte> bytes, Request* r
   }
   Peer& to = peers_[static_cast<size_t>(peer)];
   TW_TRY(to.status);
-  to.outbox.Add(PieceKind::kData, bytes, request);
+  to.outbox.Add(MessageKind::kData, bytes, request);
   SendTo(&to);
   return to.status;
 }
@@ -215,7 +214,7 @@ void MpiTransport::TakePiece(std::span<const std::byte> packed) {
     return;
   }
   Peer& peer = peers_[piece->source];
-  if (piece->kind == PieceKind::kData) {
+  if (piece->kind == MessageKind::kData) {
     TakeData(*piece, &peer);
   } else {
     TakeControl(piece->kind, &peer);
@@ -232,26 +231,12 @@ void MpiTransport::TakeData(const Piece& piece, Peer* peer) {
   }
 }
 
-void MpiTransport::TakeControl(PieceKind kind, Peer* peer) {
-  switch (kind) {
-    case PieceKind::kHello:
-      peer->hello_seen = true;
-      peer->outbox.Add(PieceKind::kWelcome, {}, nullptr);
-      break;
-    case PieceKind::kWelcome:
-      peer->welcome_seen = true;
-      break;
-    case PieceKind::kFarewell:
-      peer->farewell_seen = true;
-      Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
-      peer->outbox.Add(PieceKind::kFarewellSeen, {}, nullptr);
-      break;
-    case PieceKind::kFarewellSeen:
-      peer->farewell_answered = true;
-      break;
-    case PieceKind::kData:
-      break;
+void MpiTransport::TakeControl(MessageKind kind, Peer* peer) {
+  const auto answer = peer->handshake.Take(kind);
+  if (kind == MessageKind::kFarewell) {
+    Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
   }
+  if (answer) peer->outbox.Add(*answer, {}, nullptr);
 }
 
 bool MpiTransport::Poll(std::vector<Message>* arrived) {
@@ -326,8 +311,8 @@ bool MpiTransport::ProgressUntil(TimePoint deadline, Done done) {
 void MpiTransport::Close(TimePoint deadline) {
   closed_ = true;
   for (Peer& peer : peers_) {
-    if (!peer.self && !peer.broken && !peer.farewell_seen) {
-      peer.outbox.Add(PieceKind::kFarewell, {}, nullptr);
+    if (!peer.self && !peer.broken && !peer.handshake.farewell_seen()) {
+      peer.outbox.Add(MessageKind::kFarewell, {}, nullptr);
     }
   }
   Progress();  // at least once, whatever the deadline

@@ -101,13 +101,6 @@ void LimitUnsent(int fd, size_t bytes) {
   Set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(bytes));
 }
 
-void PaceFlow(int fd, double bytes_per_second) {
-  constexpr double kMost = std::numeric_limits<uint32_t>::max();  // no limit
-  const auto rate =
-      static_cast<uint32_t>(bytes_per_second > 0 ? std::min(bytes_per_second, kMost) : kMost);
-  setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
-}
-
 FlowFigures ReadFigures(int fd) {
   constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
   tcp_info info = {};

@@ -37,8 +37,6 @@ class FlowTuning {
 
 // The socket takes no more while so many bytes wait in it to be sent for the first time.
 void LimitUnsent(int fd, size_t bytes);
-// No faster than so many bytes a second; 0: as fast as may be.
-void PaceFlow(int fd, double bytes_per_second);
 
 // TCP_INFO of one flow since it was opened; zeros where the kernel doesn't tell.
 struct FlowFigures {

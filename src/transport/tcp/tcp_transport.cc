@@ -43,8 +43,6 @@ constexpr double kDrainedSeconds = 8e-3;
 constexpr double kDrainedPart = 0.1;
 // The higher rank of a pair dials only when the lower one seems not to get through.
 constexpr auto kHigherRankWaits = std::chrono::milliseconds(300);
-// A flow paced at its share of the path exactly would never learn that the path has become faster.
-constexpr double kPacingSlack = 1.25;
 
 class TcpTransport final : public Transport {
  public:
@@ -67,7 +65,6 @@ class TcpTransport final : public Transport {
   bool Poll(std::vector<Message>* arrived) override;
   Status PeerStatus(int peer) const override;
   PathFigures PathTo(int peer) const override;
-  void SetRate(int peer, double bytes_per_second) override;
   void Wait(TimePoint deadline) override;
   void Wake() override { readiness_.Wake(); }
   void Close(TimePoint deadline) override;
@@ -103,7 +100,6 @@ class TcpTransport final : public Transport {
     bool lost = false;                 // nothing can be sent to it any more
     Status status;
     FlowGrowth growth;
-    double rate = 0;  // bytes a second; 0: not told
   };
 
   bool Drive();
@@ -440,21 +436,10 @@ PathFigures TcpTransport::PathTo(int peer_rank) const {
   return figures;
 }
 
-void TcpTransport::SetRate(int peer, double bytes_per_second) {
-  if (!CheckRank(peer, peers_.size()).ok()) return;
-  peers_[static_cast<size_t>(peer)].rate = bytes_per_second;
-  ShareOut(&peers_[static_cast<size_t>(peer)]);
-}
-
-// Of several flows each may use half the path: others may just be held up by a loss.
 void TcpTransport::ShareOut(Peer* peer) {
   if (peer->flows.empty()) return;
   peer->piece_bytes = std::max(kTakenByEach, kTakenByAll / peer->flows.size());
-  const double share = peer->flows.size() > 1 ? 0.5 : 1;
-  for (const auto& flow : peer->flows) {
-    LimitUnsent(flow->fd.get(), peer->piece_bytes);
-    if (peer->rate > 0) PaceFlow(flow->fd.get(), peer->rate * share * kPacingSlack);
-  }
+  for (const auto& flow : peer->flows) LimitUnsent(flow->fd.get(), peer->piece_bytes);
 }
 
 // ---- Failure ------------------------------------------------------------------------------------

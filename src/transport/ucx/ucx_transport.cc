@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "transport/address.h"
 #include "transport/buffers.h"
+#include "transport/handshake.h"
 #include "transport/ucx/ucx_configuration.h"
 
 namespace thinwire {
@@ -24,11 +25,7 @@ namespace {
 constexpr std::string_view kName = "ucx";
 constexpr unsigned kActiveMessage = 0;  // the one id of active messages in use
 
-// What a message is for. Each Connect and each Close is a question and an answer with every peer:
-// the answer to a farewell proves that all before it was received, so that no data is lost to a
-// connection reset when its sender closes.
-enum class Kind : uint32_t { kData, kHello, kWelcome, kFarewell, kFarewellSeen };
-constexpr size_t kKinds = 5;
+using Kind = MessageKind;
 
 // Travels as the header of every active message. Fields are little endian.
 struct Header {
@@ -100,10 +97,7 @@ class UcxTransport final : public Transport {
     int rank = -1;
     ucp_ep_h endpoint = nullptr;  // null: oneself, or closed
     bool broken = false;          // UCX has reported the endpoint's failure
-    bool hello_seen = false;
-    bool welcome_seen = false;
-    bool farewell_seen = false;
-    bool farewell_answered = false;
+    Handshake handshake;
     Request answer;  // the sending of our answer to its farewell
     Status status;
   };
@@ -128,9 +122,9 @@ class UcxTransport final : public Transport {
   std::shared_ptr<Worker> worker_;
   int efd_ = -1;  // becomes readable when the worker has something to do; UCX's own
   int rank_ = -1;
-  std::vector<Peer> peers_;             // sized once: UCX holds pointers into it
-  std::array<Header, kKinds> headers_;  // by kind; UCX reads them until a send is done
-  std::vector<Message> arrived_;        // received and not yet handed out by Poll
+  std::vector<Peer> peers_;                    // sized once: UCX holds pointers into it
+  std::array<Header, kMessageKinds> headers_;  // by kind; UCX reads them until a send is done
+  std::vector<Message> arrived_;               // received and not yet handed out by Poll
   bool closed_ = false;
 };
 
@@ -181,7 +175,7 @@ Status UcxTransport::Connect(int rank, std::span<const std::string> addresses, T
   TW_TRY(CheckRank(rank, addresses.size()));
   if (!peers_.empty()) return InvalidUsage("Connect was called before");
   rank_ = rank;
-  for (size_t kind = 0; kind < kKinds; ++kind) {
+  for (size_t kind = 0; kind < kMessageKinds; ++kind) {
     headers_[kind] = MakeHeader(static_cast<Kind>(kind), static_cast<uint32_t>(rank));
   }
   peers_.resize(addresses.size());
@@ -210,9 +204,7 @@ Status UcxTransport::OpenEndpoint(std::string_view address, Peer* peer) {
 }
 
 Status UcxTransport::AwaitWelcome(TimePoint deadline) {
-  const auto open = [](const Peer& p) {
-    return p.endpoint == nullptr || (p.hello_seen && p.welcome_seen);
-  };
+  const auto open = [](const Peer& p) { return p.endpoint == nullptr || p.handshake.open(); };
   ProgressUntil(deadline, [&] {
     return std::all_of(peers_.begin(), peers_.end(), open) ||
            std::any_of(peers_.begin(), peers_.end(),
@@ -313,32 +305,18 @@ UcxTransport::Peer* UcxTransport::SourceOf(const void* bytes, size_t length, Kin
   const auto header = LoadLittle<Header>(static_cast<const std::byte*>(bytes));
   const Header expected = MakeHeader(header.kind, header.source);
   if (std::memcmp(&header, &expected, sizeof(header)) != 0) return nullptr;
-  if (static_cast<size_t>(header.kind) >= kKinds || header.source >= peers_.size()) return nullptr;
+  if (static_cast<uint32_t>(header.kind) >= kMessageKinds || header.source >= peers_.size())
+    return nullptr;
   *kind = header.kind;
   Peer* const peer = &peers_[header.source];
   return peer->rank == rank_ ? nullptr : peer;
 }
 
 void UcxTransport::OnControl(Kind kind, Peer* peer) {
-  switch (kind) {
-    case Kind::kHello:
-      peer->hello_seen = true;
-      PostControl(peer, Kind::kWelcome);
-      break;
-    case Kind::kWelcome:
-      peer->welcome_seen = true;
-      break;
-    case Kind::kFarewell:
-      peer->farewell_seen = true;
-      Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
-      PostControl(peer, Kind::kFarewellSeen, &peer->answer);
-      break;
-    case Kind::kFarewellSeen:
-      peer->farewell_answered = true;
-      break;
-    case Kind::kData:
-      break;
-  }
+  const auto answer = peer->handshake.Take(kind);
+  const bool farewell = kind == Kind::kFarewell;
+  if (farewell) Fail(peer, RemoteError("rank {} has closed its transport", peer->rank));
+  if (answer) PostControl(peer, *answer, farewell ? &peer->answer : nullptr);
 }
 
 bool UcxTransport::Poll(std::vector<Message>* arrived) {
@@ -409,11 +387,11 @@ void UcxTransport::Close(TimePoint deadline) {
   closed_ = true;
   if (peers_.empty()) return;  // never connected
   const auto done = [](const Peer& peer) {
-    return peer.endpoint == nullptr || peer.broken || peer.farewell_answered ||
-           (peer.farewell_seen && !peer.answer.pending());
+    return peer.endpoint == nullptr || peer.broken || peer.handshake.farewell_answered() ||
+           (peer.handshake.farewell_seen() && !peer.answer.pending());
   };
   for (Peer& peer : peers_) {
-    if (!peer.farewell_seen) PostControl(&peer, Kind::kFarewell);
+    if (!peer.handshake.farewell_seen()) PostControl(&peer, Kind::kFarewell);
   }
   ProgressUntil(deadline, [&] { return std::all_of(peers_.begin(), peers_.end(), done); });
   CloseEndpoints();
