@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/communicator.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <limits>
@@ -250,6 +251,8 @@ Result<LinkModel> Communicator::FindLinks(const std::string& text, const EngineO
   const TimePoint found = Now();
   WarmUpOptions warm_up;
   warm_up.self = self;
+  // Peers that are done already hear nothing meanwhile.
+  warm_up.budget_seconds = std::min(warm_up.budget_seconds, env_.silence_seconds / 2);
   warm_up.deadline = found + FromSeconds(warm_up.budget_seconds + env_.silence_seconds);
   TW_TRY(WarmUp(warm_up, links, transport, early));
   links_since_ = Now();
