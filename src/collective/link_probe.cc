@@ -19,11 +19,13 @@ constexpr double kPingSeconds = 2e-3;  // between pings to a peer, of up to 16 r
 constexpr int kPongs = 4;              // the first may have waited for the peer to come
 constexpr size_t kFirstGrantBytes = size_t{64} << 10;
 constexpr double kSilentSeconds = 50e-3;
-constexpr double kQueueSeconds = 20e-3;      // of bytes granted beyond a round trip's
-constexpr double kLeastQueueSeconds = 4e-3;  // ... or so many, where that is shorter
-constexpr double kHintSeconds = 4e-3;        // of bytes coming in: then a rate is known roughly
-constexpr double kPauseShare = 0.25;         // of a round trip: senders wait longer between flights
-constexpr double kLevel = 1.15;  // a flow that grows less in a round trip fills its link
+// Of bytes granted beyond a round trip's: as many again, within these bounds. Near queues are
+// short.
+constexpr double kLeastQueueSeconds = 4e-3;
+constexpr double kQueueSeconds = 20e-3;
+constexpr double kHintSeconds = 4e-3;  // of bytes coming in: then a rate is known roughly
+constexpr double kPauseShare = 0.25;   // of a round trip: senders wait longer between flights
+constexpr double kLevel = 1.15;        // a flow that grows less in a round trip fills its link
 constexpr double kMostAboveMean = 1.1;
 constexpr double kYoungRoundTrips = 8;
 constexpr double kMostRoundTrips = 16;  // of one train, where others wait for theirs
