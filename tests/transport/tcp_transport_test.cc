@@ -129,10 +129,12 @@ TEST_P(OneSidedTest, FlowsAreOpenedByTheSideThatCan) {
       },
       [&](Rank& self, const Status& connected) {
         ASSERT_TRUE(connected.ok()) << connected.message();
-        // Both ends of each flow are here.
-        self.Until([&] { return OpenDescriptors() >= before + 2 * kFlows; });
+        // Both ends of each flow are here. Counted before the exchange, since the peer may leave as
+        // soon as it has all of it.
+        size_t open = 0;
+        self.Until([&] { return (open = OpenDescriptors()) >= before + 2 * kFlows; });
+        if (self.rank() == 0) during = open;
         ExchangeWithAll(self, {0, 100, 100000, 3000000});
-        if (self.rank() == 0) during = OpenDescriptors();
       });
   EXPECT_GE(during, before + 2 * kFlows);
   EXPECT_EQ(OpenDescriptors(), before);
