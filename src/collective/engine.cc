@@ -545,8 +545,13 @@ void Engine::TakeProbe(const ParsedFrame& frame, int source, TimePoint now) {
       .pinged = TimePoint(Duration(static_cast<int64_t>(note.value().number))),
       .received = note.value().bytes,
       .nanoseconds = note.value().nanoseconds,
-      .queue_seconds = transport_->PathTo(source).queue_seconds};
-  if (!rates_.TakePong(source, pong, now)) return;
+      .path = transport_->PathTo(source)};
+  const bool changed = rates_.TakePong(source, pong, now);
+  {
+    const std::lock_guard lock(mutex_);
+    learned_[static_cast<size_t>(source)].loss = rates_.loss(source);
+  }
+  if (!changed) return;
   pacer_.Adopt(rates_);
   TW_LOG(kTrace, "rank {}: paces what goes to rank {} at {} from now on, to all together at {}",
          options_.rank, source, FormatRate(rates_.rate(source)), FormatRate(rates_.uplink()));
@@ -557,7 +562,6 @@ void Engine::TakeProbe(const ParsedFrame& frame, int source, TimePoint now) {
     if (link.rate != rates_.rate(rank)) link.origin = Link::Origin::kLearned;
     link.rate = rates_.rate(rank);
     if (rates_.delay(rank) > 0) link.delay = rates_.delay(rank);
-    link.loss = std::max(link.loss, transport_->PathTo(rank).loss);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "collective/arrival_rate.h"
 #include "collective/link_survey.h"
+#include "collective/loss_model.h"
 #include "wire/probe_note.h"
 
 namespace thinwire {
@@ -332,7 +333,8 @@ void LinkProbe::Tell() {
   for (const int rank : order_) {
     Finding& finding = findings_[static_cast<size_t>(rank)];
     if (peer(rank).pongs > 0) finding.delay = static_cast<float>(peer(rank).round_trip / 2);
-    finding.loss = static_cast<float>(std::clamp(transport_.PathTo(rank).loss, 0.0, 0.99));
+    const PathFigures path = transport_.PathTo(rank);
+    finding.loss = static_cast<float>(std::min(LossOf(path.packets, path.packets_again), 0.99));
   }
   ProbeNote told;
   told.what = ProbeNote::What::kFindings;

@@ -16,6 +16,11 @@ enum class Congestion : uint8_t { kBbr, kCubic };
 
 inline constexpr double kPacketPayload = 1448;  // bytes of a full packet
 
+// Of so many packets sent: each that was sent again had been lost.
+inline double LossOf(uint64_t packets, uint64_t sent_again) {
+  return packets > 0 ? static_cast<double>(sent_again) / static_cast<double>(packets) : 0;
+}
+
 // Payload bytes a second that `flows` flows get of a link of `rate` payload bytes a second.
 // kBbr: rate (1 - loss), what is not sent a second time (Cardwell et al. 2016: BBR reaches that up
 // to 5 % loss and comes close up to 15 %, which is as far as this holds).

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "collective/loss_model.h"
 #include "collective/simulator.h"
 
 namespace thinwire {
@@ -33,6 +34,7 @@ constexpr double kSlowStartStep = 1;
 constexpr double kFarRise = 1.3;
 constexpr int kMostSetbacks = 4;
 constexpr double kEpochSeconds = 30;
+constexpr uint64_t kTellingPackets = 8192;
 
 // What the pacer lets through at a rate on the wire.
 double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
@@ -120,6 +122,8 @@ RateControl::RateControl(const LinkModel& links, int rank)
     there.lane.slow_start = link.origin == Link::Origin::kAtLeast;
     uplink_.slow_start &= there.lane.slow_start;
     there.lane.began = there.lane.rate;
+    there.loss = link.loss;
+    there.loss_given = given;
     if (link.delay > 0) there.shortest_before = link.delay + links.at(to, rank).delay;
     uplink_.rate = std::max(uplink_.rate, there.lane.rate);
     uplink_.ceiling = uplink_.began = uplink_.rate;
@@ -177,14 +181,23 @@ RateControl::Queue RateControl::QueueAt(double seconds, double shortest_round_tr
   return seconds > too_long ? Queue::kLong : Queue::kFair;
 }
 
+void RateControl::NoteLoss(Peer* from, const PathFigures& path) {
+  if (!from->loss_since) from->loss_since = path;
+  const uint64_t packets = path.packets - from->loss_since->packets;
+  if (packets < kTellingPackets || from->loss_given) return;
+  from->loss = LossOf(packets, path.packets_again - from->loss_since->packets_again);
+  from->loss_since = path;
+}
+
 bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   Peer& from = peer(rank);
   if (!from.awaited || pong.pinged != from.pinged) return false;
   from.awaited = false;
   const double round_trip = ToSeconds(now - pong.pinged);
   NoteRoundTrip(&from, round_trip, now);
-  const bool told = pong.queue_seconds >= 0;
-  from.queue = QueueAt(told ? pong.queue_seconds : round_trip - from.Shortest(), from.Shortest());
+  NoteLoss(&from, pong.path);
+  const double told = pong.path.queue_seconds;
+  from.queue = QueueAt(told >= 0 ? told : round_trip - from.Shortest(), from.Shortest());
   const Reading reading = {pong.pinged, from.sent_at_ping, pong.received, pong.nanoseconds};
   const Reading last = std::exchange(from.last, reading);
   const double there = static_cast<double>(reading.nanoseconds - last.nanoseconds) * 1e-9;

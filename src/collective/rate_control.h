@@ -17,6 +17,8 @@
 //  - A ping's round trip is long too where packets are lost and sent again, so a transport's own
 //    figure goes before it. A rate lower than in the beginning is tried again after a while,
 //    whatever the queue, and none that was measured falls below a quarter of that.
+// The loss is that of the last many thousand packets: what a rate that is too high loses at the
+// start doesn't count for ever.
 // docs/design/003-pacing.md has the reasons.
 
 #ifndef THINWIRE_COLLECTIVE_RATE_CONTROL_H_
@@ -25,10 +27,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
 #include "collective/link_model.h"
+#include "transport/transport.h"
 
 namespace thinwire {
 
@@ -37,8 +41,8 @@ inline constexpr double kMostPacedRate = 4e9 / 8;
 
 class RateControl {
  public:
-  // Rates that were given stay: who states a rate wants no more, and knows better than a busy
-  // moment.
+  // Rates that were given stay, and losses: who states a rate wants no more, and knows better than
+  // a busy moment.
   RateControl(const LinkModel& links, int rank);
 
   // Notes that data went to a peer.
@@ -48,9 +52,9 @@ class RateControl {
 
   struct Pong {
     TimePoint pinged;
-    uint64_t received = 0;      // bytes of data that had come by then
-    int64_t nanoseconds = 0;    // when the ping came, by the peer's clock
-    double queue_seconds = -1;  // on the way, as the transport has it; negative: it can't tell
+    uint64_t received = 0;    // bytes of data that had come by then
+    int64_t nanoseconds = 0;  // when the ping came, by the peer's clock
+    PathFigures path = {};    // what the transport tells of the way there
   };
   // True if a rate changed.
   bool TakePong(int peer, const Pong& pong, TimePoint now);
@@ -60,6 +64,8 @@ class RateControl {
   double rate(int peer) const { return peers_[static_cast<size_t>(peer)].lane.rate; }
   // Half the shortest round trip of late; 0: not known.
   double delay(int peer) const;
+  // Part of the packets that are lost of late.
+  double loss(int peer) const { return peers_[static_cast<size_t>(peer)].loss; }
 
  private:
   enum class Queue : uint8_t { kShort, kFair, kLong };
@@ -110,11 +116,15 @@ class RateControl {
     double shortest = std::numeric_limits<double>::infinity();
     double shortest_before = std::numeric_limits<double>::infinity();
     TimePoint since{};
+    double loss = 0;
+    bool loss_given = false;
+    std::optional<PathFigures> loss_since;  // until so many packets are sent that they tell
     double Shortest() const;
     bool active() const { return offered > 0; }
   };
 
   Peer& peer(int rank) { return peers_[static_cast<size_t>(rank)]; }
+  static void NoteLoss(Peer* from, const PathFigures& path);
   static void NoteRoundTrip(Peer* from, double seconds, TimePoint now);
   static Queue QueueAt(double seconds, double shortest_round_trip);
   bool InCommon() const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
+#include <utility>
 
 #include "collective/progress.h"
 #include "wire/frame.h"
@@ -12,11 +13,20 @@ namespace thinwire {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
+// Where packets are lost, runs are repeated until so many messages were sent.
+constexpr uint64_t kMessagesByChance = 4096;
+constexpr int kMostRuns = 256;
 
 class Simulator {
  public:
-  Simulator(const std::vector<Plan>& plans, const LinkModel& links, const CostModel& costs)
-      : plans_(plans), links_(links), costs_(costs), known_(links.known()) {
+  // `first_message`: see messages().
+  Simulator(const std::vector<Plan>& plans, const LinkModel& links, const CostModel& costs,
+            uint64_t first_message)
+      : plans_(plans),
+        links_(links),
+        costs_(costs),
+        known_(links.known()),
+        messages_(first_message) {
     for (const Plan& plan : plans) {
       hosts_.emplace_back(plan);
       Host& added = hosts_.back();
@@ -41,6 +51,11 @@ class Simulator {
     }
     return result_;
   }
+
+  // The number of the next message: numbers are what chance there is.
+  uint64_t messages() const { return messages_; }
+  // Whether packets may be lost on a path that was used.
+  bool by_chance() const { return by_chance_; }
 
  private:
   enum class Kind : uint8_t { kComputed, kLeft, kPairFree, kHeadArrives, kArrived };
@@ -158,6 +173,7 @@ class Simulator {
     const double pair = share * std::min(kPaceFactor * path.rate, path.goodput);
     self.pair_free[static_cast<size_t>(step.peer)] = now + bytes / pair;
     Push(now + bytes / uplink, Kind::kLeft, rank, item);
+    by_chance_ |= path.loss > 0;
     const int extra = ExtraRoundTrips(bytes, path.loss, SpreadQuantile(messages_++));
     Push(now + path.delay + costs_.message_seconds, Kind::kHeadArrives, step.peer, item, rank,
          extra * costs_.round_trips_per_loss * path.round_trip);
@@ -222,7 +238,8 @@ class Simulator {
   std::vector<Host> hosts_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   uint64_t order_ = 0;
-  uint64_t messages_ = 0;
+  uint64_t messages_;
+  bool by_chance_ = false;
   std::vector<std::pair<SlotId, uint32_t>> unread_;
   Simulation result_;
 };
@@ -231,7 +248,24 @@ class Simulator {
 
 Simulation Simulate(const std::vector<Plan>& plans, const LinkModel& links,
                     const CostModel& costs) {
-  return Simulator(plans, links, costs).Run();
+  Simulation mean;
+  mean.rank_seconds.resize(plans.size());
+  uint64_t messages = 0;
+  int runs = 0;
+  bool again = true;
+  while (again) {
+    Simulator simulator(plans, links, costs, messages);
+    Simulation run = simulator.Run();
+    messages = simulator.messages();
+    ++runs;
+    mean.seconds += run.seconds;
+    for (size_t r = 0; r < plans.size(); ++r) mean.rank_seconds[r] += run.rank_seconds[r];
+    mean.wire_bytes = std::move(run.wire_bytes);
+    again = simulator.by_chance() && messages < kMessagesByChance && runs < kMostRuns;
+  }
+  mean.seconds /= runs;
+  for (double& seconds : mean.rank_seconds) seconds /= runs;
+  return mean;
 }
 
 }  // namespace thinwire

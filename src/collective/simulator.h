@@ -6,7 +6,8 @@
 // A rank has one processor, one uplink and one downlink, which all its peers share, at the rates of
 // its fastest pairs; a slower pair is a narrower stretch of its own on the way. Frames leave paced,
 // as the Pacer releases them; what comes in at once queues at the downlink. Lost packets make
-// frames later, and those behind them in their flow (loss_model.h).
+// frames later, and those behind them in their flow (loss_model.h): times are then the means of
+// several runs, in which other frames are late.
 
 #ifndef THINWIRE_COLLECTIVE_SIMULATOR_H_
 #define THINWIRE_COLLECTIVE_SIMULATOR_H_
@@ -30,8 +31,9 @@ struct CostModel {
   double unknown_delay = 10e-3;         // ... and 10 ms
   Congestion congestion = Congestion::kBbr;
   int flows = 1;  // between two ranks
-  // By which TCP is later for a packet that has to be sent once more.
-  double round_trips_per_loss = 1;
+  // By which TCP is later for a packet that has to be sent once more: one, and a quarter more at the
+  // end of a call (docs/design/014-tcp-transport.md, "Tails").
+  double round_trips_per_loss = 1.1;
 };
 
 // Injection is paced at this part of the payload rate, so that queues on the way stay short.

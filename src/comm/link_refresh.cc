@@ -11,6 +11,7 @@ namespace {
 // Links that changed less are as good as the same: plans stay in the cache.
 constexpr double kChange = 0.25;
 constexpr double kChangeSeconds = 1e-3;
+constexpr double kChangeLoss = 5e-4;
 // Among sequences of operations that were captured, which programs don't get to.
 constexpr uint64_t kGatherSequence = kCapturedSequence | uint64_t{1} << 62;
 
@@ -36,8 +37,9 @@ Result<std::optional<LinkModel>> LinkRefresh::Take(const LinkModel& current) {
       Link& link = learned.at(from, to);
       if (from == to || finding.rate <= 0) continue;
       if (Differ(link.rate, finding.rate, 0)) link.origin = Link::Origin::kLearned;
-      differs |=
-          Differ(link.rate, finding.rate, 0) || Differ(link.delay, finding.delay, kChangeSeconds);
+      differs |= Differ(link.rate, finding.rate, 0) ||
+                 Differ(link.delay, finding.delay, kChangeSeconds) ||
+                 Differ(link.loss, finding.loss, kChangeLoss);
       link.rate = finding.rate;
       link.delay = finding.delay;
       link.loss = finding.loss;

@@ -58,12 +58,14 @@ struct Request {
   bool pending() const { return state == State::kPending; }
 };
 
-// What a transport knows of the path to a peer from what it sent there; 0 where not said: not known.
+// What a transport knows of the path to a peer from what it sent there; 0 where not said: not
+// known.
 struct PathFigures {
   double round_trip_seconds = 0;  // the shortest seen
   double queue_seconds = -1;      // by which it is longer of late; negative: not known
   double rate = 0;                // bytes a second delivered at best
-  double loss = 0;                // part of the packets that had to be sent again
+  uint64_t packets = 0;           // sent since it was opened ...
+  uint64_t packets_again = 0;     // ... of which for the second time, or a later one
 };
 
 class Transport {

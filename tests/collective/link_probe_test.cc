@@ -11,21 +11,11 @@
 #include <optional>
 
 #include "collective/link_model.h"
-#include "transport/ranks.h"
-#include "transport/shaped_transport.h"
+#include "transport/shaped_ranks.h"
 #include "wire/frame.h"
 
 namespace thinwire {
 namespace {
-
-constexpr double kMbit = 1e6 / 8;
-
-MakeForRanks Shaped(double rate, Duration delay) {
-  return [=](int ranks) -> Result<std::unique_ptr<Transport>> {
-    TW_ASSIGN(auto inner, MakeTransport("loopback", {}));
-    return MakeShapedTransport(std::move(inner), UniformShape(ranks, {rate, delay}));
-  };
-}
 
 Result<std::unique_ptr<Transport>> Loopback(int) { return MakeTransport("loopback", {}); }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "collective/flow_control.h"
+#include "collective/loss_model.h"
 #include "collective/simulator.h"
 
 namespace thinwire {
@@ -35,6 +36,8 @@ class World {
   void Become(double capacity) { capacity_ = capacity; }
   // Packets are sent again: answers come that much later, with the queue as it was.
   void Repair(double seconds) { repair_ = seconds; }
+  // Part of the packets from now on.
+  void Lose(double loss) { loss_ = loss; }
   void Demand(double rate) { demand_ = rate; }
   double queue_seconds() const { return queued_ / (capacity_ * kWireEfficiency); }
   const RateControl& rates() const { return rates_; }
@@ -48,6 +51,8 @@ class World {
     const double carried = std::min(queued_ + allowed, capacity_ * kWireEfficiency * kStep);
     queued_ += allowed - carried;
     sent_ += allowed / peers_;
+    packets_ += static_cast<uint64_t>(allowed / peers_ / kPacketPayload);
+    packets_again_ += static_cast<uint64_t>(loss_ * allowed / peers_ / kPacketPayload);
     for (int peer = 1; peer <= peers_; ++peer) {
       rates_.Sent(peer, static_cast<size_t>(allowed / peers_));
     }
@@ -57,7 +62,9 @@ class World {
           .pinged = At(now_),
           .received = static_cast<uint64_t>(sent_),  // all that was before it in the queue
           .nanoseconds = static_cast<int64_t>((now_ + round_trip - kDelay) * 1e9),
-          .queue_seconds = repair_ > 0 ? queue_seconds() : -1};
+          .path = {.queue_seconds = repair_ > 0 ? queue_seconds() : -1,
+                   .packets = packets_,
+                   .packets_again = packets_again_}};
       rates_.TakePong(peer, pong, At(now_ + round_trip));
     }
   }
@@ -68,6 +75,9 @@ class World {
   const int peers_;
   double demand_ = 1e12;
   double repair_ = 0;  // above 0: the transport tells the queue
+  double loss_ = 0;
+  uint64_t packets_ = 0;
+  uint64_t packets_again_ = 0;
   double now_ = 0;
   double queued_ = 0;
   double sent_ = 0;  // to each
@@ -196,6 +206,27 @@ TEST(RateControlTest, LittleTrafficTeachesNothing) {
   world.Demand(kBelieved / 3);
   world.Run(30);
   EXPECT_EQ(world.rates().rate(1), kBelieved);
+}
+
+TEST(RateControlTest, TheLossIsThatOfLate) {
+  Link link = Measured(kBelieved);
+  link.loss = 0.15;  // the probe's own doing
+  World world(2, link, kBelieved);
+  world.Run(0.3);
+  EXPECT_EQ(world.rates().loss(1), 0.15);  // too little traffic to tell
+  world.Lose(0.01);
+  world.Run(5);
+  EXPECT_NEAR(world.rates().loss(1), 0.01, 1e-3);
+  world.Lose(0);
+  world.Run(5);
+  EXPECT_EQ(world.rates().loss(1), 0);
+}
+
+TEST(RateControlTest, AGivenLossStays) {
+  World world(2, Given(kBelieved), kBelieved);
+  world.Lose(0.01);
+  world.Run(5);
+  EXPECT_EQ(world.rates().loss(1), 0);
 }
 
 TEST(RateControlTest, WithoutTrafficNobodyIsPinged) {

@@ -158,6 +158,17 @@ TEST(SimulatorTest, LossCostsBbrARoundTripOrTwoAndCubicItsRate) {
   EXPECT_EQ(SecondsOver(clean, kCount, cubic), without);
 }
 
+// A packet needs j more round trips with probability p^j, p / (1 - p) on average.
+TEST(SimulatorTest, WhatChanceDecidesIsTheMeanOfSeveralRuns) {
+  constexpr double kLoss = 0.3;
+  LinkModel links(2, Link{kRate, kLatency, 0});
+  const double without = SecondsOver(links, 1, {}, Algorithm::kOneShot);
+  links.at(0, 1).loss = kLoss;
+  const double with = SecondsOver(links, 1, {}, Algorithm::kOneShot);
+  const double expected = CostModel{}.round_trips_per_loss * 2 * kLatency * kLoss / (1 - kLoss);
+  EXPECT_NEAR((with - without) / expected, 1, 0.1);
+}
+
 TEST(SimulatorTest, FewerBytesTakeLessTime) {
   PlanRequest request = AllReduceOf(4, 1 << 23);
   const double exact = PlannerOf(4).Predict(request, Algorithm::kSra).seconds;

@@ -6,21 +6,11 @@
 
 #include <atomic>
 
-#include "transport/ranks.h"
-#include "transport/shaped_transport.h"
+#include "transport/shaped_ranks.h"
 #include "wire/frame.h"
 
 namespace thinwire {
 namespace {
-
-constexpr double kMbit = 1e6 / 8;
-
-MakeForRanks Shaped(double rate, Duration delay) {
-  return [=](int ranks) -> Result<std::unique_ptr<Transport>> {
-    TW_ASSIGN(auto inner, MakeTransport("loopback", {}));
-    return MakeShapedTransport(std::move(inner), UniformShape(ranks, {rate, delay}));
-  };
-}
 
 Link Given(double rate, double delay) {
   return {.rate = rate, .delay = delay, .origin = Link::Origin::kGiven};
@@ -64,14 +54,18 @@ TEST(WarmUpTest, LinksThatWereProbedOrAreUnknownNeedNone) {
   for (const Link& link : {probed, Link{}}) {
     const LinkModel links(2, link);
     RunRanks(Shaped(100 * kMbit, FromSeconds(10e-3)), 2, [&](Rank& self) {
-      if (self.rank() == 1) return;  // answers nothing
+      if (self.rank() == 1) {
+        EXPECT_FALSE(self.UntilPeerFails(0).ok());
+        EXPECT_TRUE(self.arrived.empty());
+        return;
+      }
       std::vector<Message> early;
       EXPECT_TRUE(WarmUp(OptionsOf(self), links, &self.transport(), &early).ok());
     });
   }
 }
 
-// The link is said to be ten times as fast as it is.
+// The link is said to be a hundred times as fast as it is.
 TEST(WarmUpTest, EndsAfterTwelveRoundTripsWhateverHasCome) {
   const LinkModel links(2, Given(2000 * kMbit, 5e-3));
   RunRanks(Shaped(20 * kMbit, FromSeconds(5e-3)), 2, [&](Rank& self) {
@@ -117,12 +111,40 @@ TEST(WarmUpTest, FramesForTheEngineAreKeptEvenBehindAnAnswer) {
 }
 
 TEST(WarmUpTest, APeerThatLeavesIsNotWaitedFor) {
-  const LinkModel links(2, Given(100 * kMbit, 5e-3));
-  RunRanks(Shaped(100 * kMbit, FromSeconds(5e-3)), 2, [&](Rank& self) {
+  constexpr double kDelay = 0.5;
+  const LinkModel links(2, Given(1 * kMbit, kDelay));
+  RunRanks(Shaped(1 * kMbit, FromSeconds(kDelay)), 2, [&](Rank& self) {
     if (self.rank() == 1) return;  // closes its transport
+    WarmUpOptions options = OptionsOf(self);
+    options.budget_seconds = 60;
     std::vector<Message> early;
-    EXPECT_TRUE(WarmUp(OptionsOf(self), links, &self.transport(), &early).ok());
+    const TimePoint start = Now();
+    EXPECT_TRUE(WarmUp(options, links, &self.transport(), &early).ok());
+    EXPECT_LT(ToSeconds(Now() - start), 12 * 2 * kDelay);
   });
+}
+
+// More is sent than the socket's buffer holds. Giving up closes the transport, which is not to be
+// closed again.
+TEST(WarmUpTest, APeerThatTakesNothingIsNamedAtTheDeadline) {
+  Made made = MakeRanks(Shaped(1 * kMbit, FromSeconds(5e-3)), 2);
+  ASSERT_EQ(made.transports.size(), 2U);
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    EXPECT_TRUE(made.transports[1]->Connect(1, made.addresses, Patience()).ok());
+    done.wait(false);
+  });
+  Transport* const transport = made.transports[0].get();
+  EXPECT_TRUE(transport->Connect(0, made.addresses, Patience()).ok());
+  WarmUpOptions options = OptionsOf(Rank(0, 2, transport));
+  options.deadline = Now() + FromSeconds(0.2);
+  std::vector<Message> early;
+  const Status status = WarmUp(options, {2, Given(8000 * kMbit, 5e-3)}, transport, &early);
+  done = true;
+  done.notify_one();
+  other.join();
+  EXPECT_EQ(status.code(), Code::kTimeout);
+  EXPECT_THAT(status.message(), testing::HasSubstr("rank 1"));
 }
 
 TEST(WarmUpTest, APeerThatSendsDamageIsNamed) {

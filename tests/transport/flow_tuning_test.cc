@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/socket.h"
 
 namespace thinwire {
@@ -70,6 +71,19 @@ TEST(FlowTuningTest, FiguresOfAFlowTellWhatItCarried) {
   EXPECT_GE(figures.round_trip_seconds, figures.shortest_round_trip_seconds);
   EXPECT_GT(figures.sent_packets, 0U);
   EXPECT_EQ(figures.sent_again_packets, 0U);
+}
+
+TEST(FlowTuningTest, WhatWasReceivedIsAcknowledgedSoon) {
+  const Connection connection;
+  EXPECT_EQ(Unacknowledged(connection.here.get()), 0U);
+  connection.Carry(100'000);
+  const TimePoint patience = Now() + std::chrono::seconds(60);
+  while (Unacknowledged(connection.here.get()) > 0 && Now() < patience) continue;
+  EXPECT_EQ(Unacknowledged(connection.here.get()), 0U);
+  // Nobody reads: what the other end has no room for stays here.
+  const std::vector<char> much(size_t{64} << 20);
+  send(connection.here.get(), much.data(), much.size(), MSG_DONTWAIT);
+  EXPECT_GT(Unacknowledged(connection.here.get()), 0U);
 }
 
 TEST(FlowTuningTest, AnUnknownCongestionControlIsRefusedByName) {

@@ -3,27 +3,18 @@
 // Times are checked from below only: the model says how long the wire takes, the machine may add.
 #include "transport/shaped_transport.h"
 
+#include "transport/shaped_ranks.h"
 #include "transport/transport_suite.h"
 
 namespace thinwire {
 namespace {
 
-constexpr double kMbit = 1e6 / 8;
 constexpr Duration kDelay = std::chrono::milliseconds(20);
-
-Result<std::unique_ptr<Transport>> MakeShaped(const ShapeOptions& options) {
-  TW_ASSIGN(auto inner, MakeTransport("loopback", {}));
-  return MakeShapedTransport(std::move(inner), options);
-}
-
-MakeForRanks Uniform(double rate, Duration delay) {
-  return [=](int ranks) { return MakeShaped(UniformShape(ranks, {rate, delay})); };
-}
 
 INSTANTIATE_TEST_SUITE_P(
     Shaped, TransportSuite,
-    testing::Values(TransportCase{"infinite", Uniform(0, Duration(0))},
-                    TransportCase{"gigabits", Uniform(8e3 * kMbit, std::chrono::milliseconds(1))}),
+    testing::Values(TransportCase{"infinite", Shaped(0, Duration(0))},
+                    TransportCase{"gigabits", Shaped(8e3 * kMbit, std::chrono::milliseconds(1))}),
     CaseName);
 
 Duration WireTime(const ShapeOptions& options, size_t bytes, double rate) {
@@ -42,7 +33,7 @@ TEST(ShapedTransportTest, AMessageTakesDelayAndSerialisation) {
   const double rate = 200 * kMbit;
   for (const size_t size : {size_t{8}, size_t{1} << 20}) {
     TimePoint start;
-    RunRanks(Uniform(rate, kDelay), 2, [&](Rank& self) {
+    RunRanks(Shaped(rate, kDelay), 2, [&](Rank& self) {
       if (self.rank() == 0) {
         start = Now();
         EXPECT_TRUE(self.SendAndWait(1, Pattern(1, size)).ok());
@@ -59,7 +50,7 @@ TEST(ShapedTransportTest, TheUplinkIsSharedByAllPeers) {
   const size_t size = 512 << 10;
   TimePoint start;
   std::array<TimePoint, 3> arrival;
-  RunRanks(Uniform(rate, kDelay), 3, [&](Rank& self) {
+  RunRanks(Shaped(rate, kDelay), 3, [&](Rank& self) {
     if (self.rank() == 0) {
       const std::vector<std::byte> content = Pattern(1, size);
       start = Now();
@@ -79,7 +70,7 @@ TEST(ShapedTransportTest, TheDownlinkIsSharedByAllPeers) {
   const double rate = 200 * kMbit;
   const size_t size = 512 << 10;
   const TimePoint start = Now();
-  RunRanks(Uniform(rate, kDelay), 4, [&](Rank& self) {
+  RunRanks(Shaped(rate, kDelay), 4, [&](Rank& self) {
     if (self.rank() != 0) {
       EXPECT_TRUE(self.SendAndWait(0, Pattern(1, size)).ok());
     } else {
@@ -94,7 +85,7 @@ TEST(ShapedTransportTest, EachOrderedPairHasItsOwnDelay) {
   options.links[0 * 2 + 1].delay = std::chrono::milliseconds(40);
   options.links[1 * 2 + 0].delay = std::chrono::milliseconds(80);
   const TimePoint start = Now();
-  RunRanks([&](int) { return MakeShaped(options); }, 2,
+  RunRanks([&](int) { return MakeShapedLoopback(options); }, 2,
            [&](Rank& self) {
              EXPECT_TRUE(self.SendAndWait(1 - self.rank(), Pattern(1, 10)).ok());
              self.UntilArrived(1);
@@ -107,7 +98,7 @@ TEST(ShapedTransportTest, ASlowPairHasItsOwnRateBesideAFastOne) {
   options.links[0 * 3 + 1].bytes_per_second = 20 * kMbit;
   const size_t size = 256 << 10;
   const TimePoint start = Now();
-  RunRanks([&](int) { return MakeShaped(options); }, 3,
+  RunRanks([&](int) { return MakeShapedLoopback(options); }, 3,
            [&](Rank& self) {
              if (self.rank() == 0) {
                EXPECT_TRUE(self.SendAndWait(1, Pattern(1, size)).ok());
@@ -124,7 +115,7 @@ TEST(ShapedTransportTest, ASendIsPendingUntilItFitsTheSendBuffer) {
   ShapeOptions options = UniformShape(2, {200 * kMbit, kDelay});
   options.send_buffer = 64 << 10;
   const size_t size = 1 << 20;
-  RunRanks([&](int) { return MakeShaped(options); }, 2,
+  RunRanks([&](int) { return MakeShapedLoopback(options); }, 2,
            [&](Rank& self) {
              if (self.rank() == 1) return self.UntilArrived(2);
              const std::vector<std::byte> large = Pattern(1, size);
@@ -143,16 +134,16 @@ TEST(ShapedTransportTest, ASendIsPendingUntilItFitsTheSendBuffer) {
 
 TEST(ShapedTransportTest, AShapeOfAnotherSizeIsRefused) {
   ShapeOptions options = UniformShape(2, {});
-  Made made = MakeRanks([&](int) { return MakeShaped(options); }, 3);
+  Made made = MakeRanks([&](int) { return MakeShapedLoopback(options); }, 3);
   EXPECT_EQ(made.transports[0]->Connect(0, made.addresses, Patience()).code(),
             Code::kInvalidArgument);
   options.links.pop_back();
-  EXPECT_EQ(MakeShaped(options).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(MakeShaped(UniformShape(0, {})).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(MakeShapedLoopback(options).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(MakeShapedLoopback(UniformShape(0, {})).status().code(), Code::kInvalidArgument);
 }
 
 TEST(ShapedTransportTest, APlainRankIsRefusedByAShapedOne) {
-  Made made = MakeRanks(Uniform(0, kDelay), 2);
+  Made made = MakeRanks(Shaped(0, kDelay), 2);
   Made plain = MakeRanks([](int) { return MakeTransport("loopback", {}); }, 1);
   made.addresses[1] = plain.addresses[0];
   const Status status = made.transports[0]->Connect(0, made.addresses, Patience());

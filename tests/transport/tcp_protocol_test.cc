@@ -73,7 +73,8 @@ TEST(TcpProtocolTest, HeadsThatMakeNoSenseAreRefused) {
   EXPECT_FALSE(comes_back({.kind = Kind::kData, .total = 10}));  // would never end
   EXPECT_FALSE(comes_back({.kind = Kind::kFarewell, .length = 1, .total = 1}));
   EXPECT_FALSE(comes_back({.kind = static_cast<Kind>(0)}));
-  EXPECT_FALSE(comes_back({.kind = static_cast<Kind>(5)}));
+  EXPECT_TRUE(comes_back({.kind = Kind::kTailProbe}));
+  EXPECT_FALSE(comes_back({.kind = static_cast<Kind>(6)}));
   auto damaged = PackMessageHead({.kind = Kind::kData, .number = 1});
   damaged[2] ^= std::byte{1};
   EXPECT_FALSE(ParseMessageHead(damaged).has_value());

@@ -74,7 +74,7 @@ std::optional<Piece> ParsePiece(std::span<const std::byte> packed) {
   const auto header = LoadLittle<Header>(packed.data());
   const Header expected = MakeHeader(header.kind, header.source, header.total, header.offset);
   if (header.magic != expected.magic || header.check != expected.check) return std::nullopt;
-  if (header.kind > static_cast<uint32_t>(MessageKind::kFarewellSeen)) return std::nullopt;
+  if (header.kind >= kMessageKinds) return std::nullopt;
   const Piece piece = {static_cast<MessageKind>(header.kind), header.source, header.total,
                        header.offset, packed.subspan(sizeof(Header))};
   if (piece.total > kMaxMessageBytes || piece.offset > piece.total) return std::nullopt;

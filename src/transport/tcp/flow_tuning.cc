@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/tcp/flow_tuning.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>  // more of TCP_INFO than netinet/tcp.h has
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -114,6 +116,11 @@ FlowFigures ReadFigures(int fd) {
   figures.sent_packets = info.tcpi_data_segs_out;
   figures.sent_again_packets = info.tcpi_total_retrans;
   return figures;
+}
+
+size_t Unacknowledged(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
 }
 
 }  // namespace thinwire

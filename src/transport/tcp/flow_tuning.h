@@ -49,6 +49,9 @@ struct FlowFigures {
 };
 FlowFigures ReadFigures(int fd);
 
+// Bytes that were written to the socket and are not acknowledged.
+size_t Unacknowledged(int fd);
+
 }  // namespace thinwire
 
 #endif  // THINWIRE_TRANSPORT_TCP_FLOW_TUNING_H_

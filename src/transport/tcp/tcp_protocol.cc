@@ -123,7 +123,7 @@ std::optional<MessageHead> ParseMessageHead(std::span<const std::byte, MessageHe
                             .total = LoadLittle<uint32_t>(bytes.data() + 8),
                             .offset = LoadLittle<uint32_t>(bytes.data() + 12),
                             .number = LoadLittle<uint64_t>(bytes.data() + 16)};
-  if (kind < 1 || kind > 4 || head.total > kMaxMessageBytes) return std::nullopt;
+  if (kind < 1 || kind > 5 || head.total > kMaxMessageBytes) return std::nullopt;
   if (head.offset > head.total || head.length > head.total - head.offset) return std::nullopt;
   // Whatever has a body is data, and a piece of data is empty only where all of it is.
   if (head.length == 0 ? head.total > 0 : head.kind != MessageHead::Kind::kData) {

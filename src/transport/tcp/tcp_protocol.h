@@ -71,6 +71,7 @@ struct MessageHead {
     kFarewell = 2,      // number: messages that its sender has sent to this peer
     kFarewellSeen = 3,  // all those have come
     kDialMore = 4,      // number: flows that shall be there, dialled by who receives this
+    kTailProbe = 5,     // nothing: it is sent to be acknowledged by TCP
   };
   Kind kind = Kind::kData;
   uint32_t length = 0;  // bytes that follow

@@ -15,6 +15,7 @@
 #include "transport/tcp/flow_growth.h"
 #include "transport/tcp/message_stream.h"
 #include "transport/tcp/readiness.h"
+#include "transport/tcp/tail_probe.h"
 #include "transport/tcp/tcp_protocol.h"
 
 namespace thinwire {
@@ -81,6 +82,7 @@ class TcpTransport final : public Transport {
     bool blocked = false;  // the socket takes no more for now
     int write_error = 0;   // errno; what the peer has sent is still read
     TimePoint renewed = Now();
+    TailProbe tail;
   };
 
   struct Peer {
@@ -90,6 +92,7 @@ class TcpTransport final : public Transport {
     size_t blocked = 0;                           // flows that take no more for now
     std::deque<std::shared_ptr<Outgoing>> queue;  // of which something is left to begin
     size_t piece_bytes = 0;                       // goes by one flow
+    Duration tail_probe_interval{};
     Assembly assembly;
     uint64_t sent = 0;                 // kData, whole or not
     uint64_t received = 0;             // kData
@@ -113,13 +116,16 @@ class TcpTransport final : public Transport {
   void CheckFarewell(Peer* peer);
   void Control(Peer* peer, Kind kind, uint64_t number, Request* request = nullptr);
   void OpenFlows();
-  int FirstFlows(const Flow& first) const;
+  int FirstFlows(double round_trip_seconds) const;
   void GrowTo(Peer* peer, int flows);
   void ShareOut(Peer* peer);
   bool Waiting(const Peer& peer) const;
   PathSample SampleOf(const Peer& peer, TimePoint now) const;
   void SamplePaths(TimePoint now);
   void RenewDrained(const Peer& peer, TimePoint now);
+  void ProbeTails(TimePoint now);
+  void ProbeTail(Flow* flow, TimePoint now);
+  TimePoint next() const { return std::min({doorway_.next(), next_sample_, next_tail_probe_}); }
   void EndFlow(Flow* flow, const std::string& why);
   static void Fail(Peer* peer, Status status);
   template <typename Done>
@@ -132,9 +138,10 @@ class TcpTransport final : public Transport {
   int rank_ = -1;
   std::vector<Peer> peers_;  // sized once: flows point into it
   std::vector<Incoming> incoming_;
-  std::vector<Message> arrived_;              // received and not yet handed out by Poll
-  TimePoint next_sample_ = TimePoint::max();  // max: nothing goes out
-  bool swept_ = true;                         // no flow is at its end
+  std::vector<Message> arrived_;                  // received and not yet handed out by Poll
+  TimePoint next_sample_ = TimePoint::max();      // max: nothing goes out
+  TimePoint next_tail_probe_ = TimePoint::max();  // max: all is acknowledged
+  bool swept_ = true;                             // no flow is at its end
   bool closed_ = false;
 };
 
@@ -195,15 +202,17 @@ void TcpTransport::OpenFlows() {
     readiness_.Change(flow.fd.get(), EPOLLIN, &flow);  // was watched as a visitor
     TW_LOG(kInfo, "rank {}: flow {} to rank {}, {}", rank_, peer.flows.size(), peer.rank,
            doorway_.tuning().congestion());
-    if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, FirstFlows(flow));
+    const double round_trip = ReadFigures(flow.fd.get()).round_trip_seconds;
+    peer.tail_probe_interval = TailProbe::Interval(round_trip);
+    if (peer.flows.size() == 1 && rank_ < peer.rank) GrowTo(&peer, FirstFlows(round_trip));
     ShareOut(&peer);
     Pump(&peer);
   }
 }
 
-int TcpTransport::FirstFlows(const Flow& first) const {
+int TcpTransport::FirstFlows(double round_trip_seconds) const {
   if (flows_wanted_ > 0) return flows_wanted_;
-  return ReadFigures(first.fd.get()).round_trip_seconds > kFarSeconds ? kFlowsOfFarPath : 1;
+  return round_trip_seconds > kFarSeconds ? kFlowsOfFarPath : 1;
 }
 
 // Opens what is missing, or asks the peer to where only it can.
@@ -261,6 +270,10 @@ bool TcpTransport::StartNext(Peer* peer, Flow* flow) {
   const MessageStream::Outcome outcome =
       flow->stream.WriteNext(flow->fd.get(), next, peer->piece_bytes);
   const bool taken = outcome == MessageStream::Outcome::kDone || flow->stream.sending() != nullptr;
+  if (taken) {
+    flow->tail.NewTail(Now());
+    next_tail_probe_ = std::min(next_tail_probe_, flow->tail.Due(peer->tail_probe_interval));
+  }
   if (taken && next->begun == next->bytes.size()) peer->queue.pop_front();
   OnWritten(flow, outcome);
   return taken;
@@ -301,6 +314,7 @@ bool TcpTransport::Drive() {
   doorway_.Tick(now);
   OpenFlows();
   if (now >= next_sample_) SamplePaths(now);
+  if (now >= next_tail_probe_) ProbeTails(now);
   if (!std::exchange(swept_, true)) {
     for (Peer& peer : peers_) std::erase_if(peer.flows, [](auto& f) { return !f->fd.open(); });
   }
@@ -353,6 +367,8 @@ void TcpTransport::Take(Peer* peer, Incoming incoming) {
         GrowTo(peer, static_cast<int>(std::min<uint64_t>(incoming.number, kMaxFlows)));
       }
       break;
+    case Kind::kTailProbe:
+      break;
   }
   CheckFarewell(peer);
 }
@@ -397,6 +413,7 @@ void TcpTransport::SamplePaths(TimePoint now) {
   for (Peer& peer : peers_) {
     if (peer.flows.empty() || peer.lost) continue;
     const PathSample sample = SampleOf(peer, now);
+    peer.tail_probe_interval = TailProbe::Interval(sample.shortest_round_trip_seconds);
     const int advised = peer.growth.Advise(sample);
     if (flows_wanted_ == 0) GrowTo(&peer, std::min(advised, most));
     waiting |= sample.waiting;
@@ -417,6 +434,31 @@ void TcpTransport::RenewDrained(const Peer& peer, TimePoint now) {
   }
 }
 
+void TcpTransport::ProbeTails(TimePoint now) {
+  next_tail_probe_ = TimePoint::max();
+  for (Peer& peer : peers_) {
+    for (const auto& flow : peer.flows) {
+      if (!flow->fd.open()) continue;
+      if (now >= flow->tail.Due(peer.tail_probe_interval)) ProbeTail(flow.get(), now);
+      next_tail_probe_ = std::min(next_tail_probe_, flow->tail.Due(peer.tail_probe_interval));
+    }
+  }
+}
+
+void TcpTransport::ProbeTail(Flow* flow, TimePoint now) {
+  if (!flow->tail.Wanted(Unacknowledged(flow->fd.get()))) return;
+  MessageStream::Outcome outcome = MessageStream::Outcome::kBlocked;
+  if (!flow->blocked && flow->write_error == 0) {
+    auto probe = std::make_shared<Outgoing>(
+        Outgoing{.kind = Kind::kTailProbe, .number = 0, .bytes = {}, .request = nullptr});
+    outcome = flow->stream.WriteNext(flow->fd.get(), std::move(probe), 0);
+    OnWritten(flow, outcome);
+  }
+  // A flow that takes none has something on the way.
+  const bool sent = outcome == MessageStream::Outcome::kDone;
+  flow->tail.Probed(sent ? MessageHead::kBytes : 0, now);
+}
+
 PathFigures TcpTransport::PathTo(int peer_rank) const {
   if (!CheckRank(peer_rank, peers_.size()).ok()) return {};
   const Peer& peer = peers_[static_cast<size_t>(peer_rank)];
@@ -429,10 +471,8 @@ PathFigures TcpTransport::PathTo(int peer_rank) const {
   for (const auto& flow : peer.flows) {
     figures.rate = std::max(figures.rate, ReadFigures(flow->fd.get()).delivery_rate);
   }
-  if (sample.sent_packets > 0) {
-    figures.loss =
-        static_cast<double>(sample.sent_again_packets) / static_cast<double>(sample.sent_packets);
-  }
+  figures.packets = sample.sent_packets;
+  figures.packets_again = sample.sent_again_packets;
   return figures;
 }
 
@@ -474,7 +514,7 @@ Status TcpTransport::PeerStatus(int peer) const {
 // ---- Waiting and closing ------------------------------------------------------------------------
 
 void TcpTransport::Wait(TimePoint deadline) {
-  if (arrived_.empty()) readiness_.Wait(std::min({deadline, doorway_.next(), next_sample_}));
+  if (arrived_.empty()) readiness_.Wait(std::min(deadline, next()));
 }
 
 template <typename Done>
@@ -483,7 +523,7 @@ bool TcpTransport::DriveUntil(TimePoint deadline, Done done) {
     const bool moved = Drive();
     if (done()) return true;
     if (Now() >= deadline) return false;
-    if (!moved) readiness_.Wait(std::min({deadline, doorway_.next(), next_sample_}));
+    if (!moved) readiness_.Wait(std::min(deadline, next()));
   }
 }
 
