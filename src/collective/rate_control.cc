@@ -17,10 +17,13 @@ constexpr size_t kWorthAPing = size_t{32} << 10;
 constexpr double kShortQueueSeconds = 8e-3;
 constexpr double kLongQueueSeconds = 25e-3;
 constexpr double kLongQueueShare = 0.25;  // of the round trip
-constexpr double kFullSeconds = 2;        // that a queue is long before a rate falls
-constexpr double kUsedUp = 0.85;          // of what the pacer lets through
-constexpr double kAsPaced = 0.97;         // what is paced exactly comes at kPaceFactor
-constexpr double kSubstantial = 0.25;     // a sender of less is not what fills the queue
+// Queues of near paths may never get long.
+constexpr double kNearSeconds = kLongQueueSeconds;
+constexpr double kFullSeconds = 2;  // that a queue is long before a rate falls
+constexpr double kUsedUp = 0.85;    // of what the pacer lets through
+constexpr double kReached = 0.96;
+constexpr double kAsPaced = 0.97;      // what is paced exactly comes at kPaceFactor
+constexpr double kSubstantial = 0.25;  // a sender of less is not what fills the queue
 constexpr double kMostFall = 0.5;
 constexpr double kFloor = 0.25;  // of the rate in the beginning
 constexpr double kFloorOfGuess = 1.0 / 64;
@@ -41,6 +44,12 @@ double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
 
 }  // namespace
 
+// What is handed to the transport may stand in its buffers. On a near path what comes tells more.
+bool RateControl::Lane::UsedUp(double offered, double delivered, bool near) const {
+  if (offered < kUsedUp * Paced(rate)) return false;
+  return !near || delivered > kReached * Paced(rate);
+}
+
 // True if the rate rose, since it was used up without a queue for long enough, or has been lower
 // for long than it began.
 bool RateControl::Lane::Rises(bool used_up, Queue queue) {
@@ -54,6 +63,8 @@ bool RateControl::Lane::Rises(bool used_up, Queue queue) {
   const bool again = used_up && steady >= kRetry && rate < began;
   if ((!waited && !again) || rate >= ceiling) return false;
   trusted = waited ? rate : 0;
+  best = 0;
+  unreached = 0;
   step = slow_start ? kSlowStartStep : std::clamp(2 * step, kFirstStep, kMostStep);
   rate = std::min(rate * (1 + step), ceiling);
   calm = steady = 0;
@@ -189,6 +200,16 @@ void RateControl::NoteLoss(Peer* from, const PathFigures& path) {
   from->loss_since = path;
 }
 
+// True if what doubled is taken back, since it is never reached.
+bool RateControl::Lane::IsBeyond(double offered, double delivered) {
+  if (!slow_start || !on_trial() || offered < kSubstantial * rate) return false;
+  best = std::max(best, delivered);
+  unreached = delivered < kUsedUp * Paced(rate) ? unreached + 1 : 0;
+  if (unreached < kPatience) return false;
+  FallTo(std::clamp(best / kWireEfficiency, kUsedUp * trusted, rate));
+  return true;
+}
+
 bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   Peer& from = peer(rank);
   if (!from.awaited || pong.pinged != from.pinged) return false;
@@ -210,9 +231,11 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   from.delivered = usable ? static_cast<double>(reading.received - last.received) / there : 0;
   if (!usable) return false;
 
-  const bool used_up = from.offered > kUsedUp * Paced(from.lane.rate);
   const bool full = from.queue == Queue::kLong && !InCommon();
+  const bool near = from.Shortest() < kNearSeconds;
+  const bool used_up = from.lane.UsedUp(from.offered, from.delivered, near);
   const bool changed = from.lane.StepsBack(from.queue) ||
+                       (near && from.lane.IsBeyond(from.offered, from.delivered)) ||
                        from.lane.Falls(full, from.offered, from.delivered, now) ||
                        from.lane.Rises(used_up, from.queue);
   ++answers_;
@@ -234,22 +257,24 @@ bool RateControl::InCommon() const {
 bool RateControl::JudgeUplink(TimePoint now) {
   size_t active = 0;
   Queue longest = Queue::kShort;
+  bool near = true;
   double offered = 0;
   double delivered = 0;
   for (const Peer& to : peers_) {
     if (!to.active()) continue;
     ++active;
     longest = std::max(longest, to.queue);
+    near &= to.Shortest() < kNearSeconds;
     offered += to.offered;
     delivered += to.delivered;
   }
   if (uplink_.rate == 0 || answers_ < active) return false;
   answers_ = 0;
   const double before = uplink_.rate;
-  const bool used_up = offered > kUsedUp * Paced(uplink_.rate);
-  const bool changed = uplink_.StepsBack(longest) ||
-                       uplink_.Falls(InCommon(), offered, delivered, now) ||
-                       uplink_.Rises(used_up, longest);
+  const bool used_up = uplink_.UsedUp(offered, delivered, near);
+  const bool changed =
+      uplink_.StepsBack(longest) || (near && uplink_.IsBeyond(offered, delivered)) ||
+      uplink_.Falls(InCommon(), offered, delivered, now) || uplink_.Rises(used_up, longest);
   if (!changed) return false;
   // A pair is no faster than its host, and was thought to be no slower if it was as fast before.
   for (Peer& to : peers_) {

@@ -84,13 +84,17 @@ class RateControl {
     double trusted = 0;                       // to which a rise on trial goes back; 0: no trial
     TimePoint full_since = TimePoint::max();  // the queue is long; max: it is not
     double carried = 0;                       // bytes a second delivered since then, at best
+    double best = 0;                          // bytes a second delivered since it rose, at best
+    int unreached = 0;                        // times in a row that this was less than the rate
     bool on_trial() const { return trusted > 0; }
     // No reason against a higher rate. What doubles soon makes a queue that is beyond doubt.
     bool Calm(Queue queue) const {
       return slow_start ? queue != Queue::kLong : queue == Queue::kShort;
     }
+    bool UsedUp(double offered, double delivered, bool near) const;
     bool Rises(bool used_up, Queue queue);
     bool StepsBack(Queue queue);
+    bool IsBeyond(double offered, double delivered);
     bool Falls(bool long_queue, double offered, double delivered, TimePoint now);
     void FallTo(double lower);
   };

@@ -28,12 +28,18 @@ Link Given(double rate) { return {rate, kDelay, 0, Link::Origin::kGiven}; }
 class World {
  public:
   World(int ranks, Link believed, double capacity)
-      : links_(ranks, believed), rates_(links_, 0), capacity_(capacity), peers_(ranks - 1) {}
+      : links_(ranks, believed),
+        rates_(links_, 0),
+        delay_(believed.delay),
+        capacity_(capacity),
+        peers_(ranks - 1) {}
 
   void Run(double seconds) {
     for (double end = now_ + seconds; now_ < end; now_ += kStep) Step();
   }
   void Become(double capacity) { capacity_ = capacity; }
+  // The queue holds so much, the rest waits in the sender's socket, which holds 4 MiB.
+  void Bound(double queue_seconds) { longest_queue_ = queue_seconds; }
   // Packets are sent again: answers come that much later, with the queue as it was.
   void Repair(double seconds) { repair_ = seconds; }
   // Part of the packets from now on.
@@ -46,9 +52,11 @@ class World {
   void Step() {
     double lanes = 0;
     for (int peer = 1; peer <= peers_; ++peer) lanes += rates_.rate(peer);
-    const double allowed =
+    const double link = capacity_ * kWireEfficiency * kStep;
+    double allowed =
         std::min({lanes, rates_.uplink(), demand_}) * kWireEfficiency * kPaceFactor * kStep;
-    const double carried = std::min(queued_ + allowed, capacity_ * kWireEfficiency * kStep);
+    if (longest_queue_ > 0) allowed = std::min(allowed, kSocketBytes + link - queued_);
+    const double carried = std::min(queued_ + allowed, link);
     queued_ += allowed - carried;
     sent_ += allowed / peers_;
     packets_ += static_cast<uint64_t>(allowed / peers_ / kPacketPayload);
@@ -56,25 +64,32 @@ class World {
     for (int peer = 1; peer <= peers_; ++peer) {
       rates_.Sent(peer, static_cast<size_t>(allowed / peers_));
     }
-    const double round_trip = 2 * kDelay + queue_seconds() + repair_;
+    const double round_trip = 2 * delay_ + queue_seconds() + repair_;
+    const bool told = repair_ > 0 || longest_queue_ > 0;
+    const double queue =
+        longest_queue_ > 0 ? std::min(queue_seconds(), longest_queue_) : queue_seconds();
     for (const int peer : rates_.DuePings(At(now_))) {
       const RateControl::Pong pong = {
           .pinged = At(now_),
           .received = static_cast<uint64_t>(sent_),  // all that was before it in the queue
-          .nanoseconds = static_cast<int64_t>((now_ + round_trip - kDelay) * 1e9),
-          .path = {.queue_seconds = repair_ > 0 ? queue_seconds() : -1,
+          .nanoseconds = static_cast<int64_t>((now_ + round_trip - delay_) * 1e9),
+          .path = {.queue_seconds = told ? queue : -1,
                    .packets = packets_,
                    .packets_again = packets_again_}};
       rates_.TakePong(peer, pong, At(now_ + round_trip));
     }
   }
 
+  static constexpr double kSocketBytes = 4 << 20;
+
   const LinkModel links_;
   RateControl rates_;
+  const double delay_;
   double capacity_;
   const int peers_;
   double demand_ = 1e12;
-  double repair_ = 0;  // above 0: the transport tells the queue
+  double repair_ = 0;         // above 0: the transport tells the queue
+  double longest_queue_ = 0;  // above 0: as well
   double loss_ = 0;
   uint64_t packets_ = 0;
   uint64_t packets_again_ = 0;
@@ -156,6 +171,19 @@ TEST(RateControlTest, WhatDoubledTooFarGoesBackByHalvesAndStopsWhereTheQueueIsGo
   EXPECT_TRUE(overshot);
   EXPECT_GT(least, 2.1 * kBelieved);  // 2 * kBelieved had proven itself
   EXPECT_NEAR(world.rates().rate(1), 3 * kBelieved, 0.35 * 3 * kBelieved);
+}
+
+// Its queue is never long, whatever the rate.
+TEST(RateControlTest, ABoundOnANearPathGoesBackToWhatComes) {
+  for (const double told : {0.5, 0.9, 1.06}) {
+    World world(2, {told * kBelieved, 1e-3, 0, Link::Origin::kAtLeast}, kBelieved);
+    world.Bound(4e-3);
+    world.Run(10);
+    for (int i = 0; i < 20; ++i) {
+      world.Run(1);
+      EXPECT_NEAR(world.rates().rate(1) / kBelieved, 1, 0.1) << told;
+    }
+  }
 }
 
 TEST(RateControlTest, AGuessMayFallFurtherThanWhatWasMeasured) {
