@@ -19,9 +19,9 @@ constexpr double kLongQueueSeconds = 25e-3;
 constexpr double kLongQueueShare = 0.25;  // of the round trip
 // Queues of near paths may never get long.
 constexpr double kNearSeconds = kLongQueueSeconds;
-constexpr double kFullSeconds = 2;  // that a queue is long before a rate falls
-constexpr double kUsedUp = 0.85;    // of what the pacer lets through
-constexpr double kReached = 0.96;
+constexpr double kFullSeconds = 2;     // that a queue is long before a rate falls
+constexpr double kUsedUp = 0.85;       // of what the pacer lets through, sent ...
+constexpr double kReached = 0.96;      // ... and received
 constexpr double kAsPaced = 0.97;      // what is paced exactly comes at kPaceFactor
 constexpr double kSubstantial = 0.25;  // a sender of less is not what fills the queue
 constexpr double kMostFall = 0.5;

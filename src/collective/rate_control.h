@@ -14,6 +14,9 @@
 //    1/16, the next time by 1/8, then by 1/4. If a queue comes with it, it goes back to where it
 //    was, and waits twice as long before it rises again. A lower bound doubles until then, and goes
 //    back by halves.
+//  - Queues of near paths may never get long. There a rate is used up where as much comes, and a
+//  bound
+//    that doubled to what doesn't come at several pings in a row goes back to the most that came.
 //  - A ping's round trip is long too where packets are lost and sent again, so a transport's own
 //    figure goes before it. A rate lower than in the beginning is tried again after a while,
 //    whatever the queue, and none that was measured falls below a quarter of that.

@@ -43,6 +43,16 @@ TEST(TailProbeTest, WhatIsWrittenBehindAProbeIsANewTail) {
   EXPECT_TRUE(tail.Wanted(1));
 }
 
+TEST(TailProbeTest, AProbeThatTheSocketDidNotTakeIsTriedAgain) {
+  TailProbe tail;
+  tail.NewTail(kStart);
+  for (int i = 1; i <= 10 * TailProbe::kMost; ++i) {
+    EXPECT_TRUE(tail.Wanted(1000));
+    tail.Probed(0, kStart + i * kInterval);
+    EXPECT_EQ(tail.Due(kInterval), kStart + (i + 1) * kInterval);
+  }
+}
+
 TEST(TailProbeTest, APeerThatAcknowledgesNothingIsLeftToTcpAtLast) {
   TailProbe tail;
   tail.NewTail(kStart);

@@ -24,7 +24,7 @@ void TailProbe::NewTail(TimePoint now) {
 
 void TailProbe::Probed(size_t bytes, TimePoint now) {
   written_ = now;
-  ++probes_;
+  if (bytes > 0) ++probes_;
   probe_bytes_ += bytes;
 }
 

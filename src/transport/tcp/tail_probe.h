@@ -26,7 +26,7 @@ class TailProbe {
 
   // Bytes that are not a probe were written: a new tail.
   void NewTail(TimePoint now);
-  // A probe was written.
+  // A probe was written; 0 bytes: the socket took none, since much has still to leave.
   void Probed(size_t bytes, TimePoint now);
   // Whether a probe should be written now; `unacknowledged_bytes` of the flow, probes included.
   bool Wanted(size_t unacknowledged_bytes);

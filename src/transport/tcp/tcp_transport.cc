@@ -123,6 +123,7 @@ class TcpTransport final : public Transport {
   PathSample SampleOf(const Peer& peer, TimePoint now) const;
   void SamplePaths(TimePoint now);
   void RenewDrained(const Peer& peer, TimePoint now);
+  void NewTail(Flow* flow);
   void ProbeTails(TimePoint now);
   void ProbeTail(Flow* flow, TimePoint now);
   TimePoint next() const { return std::min({doorway_.next(), next_sample_, next_tail_probe_}); }
@@ -270,10 +271,7 @@ bool TcpTransport::StartNext(Peer* peer, Flow* flow) {
   const MessageStream::Outcome outcome =
       flow->stream.WriteNext(flow->fd.get(), next, peer->piece_bytes);
   const bool taken = outcome == MessageStream::Outcome::kDone || flow->stream.sending() != nullptr;
-  if (taken) {
-    flow->tail.NewTail(Now());
-    next_tail_probe_ = std::min(next_tail_probe_, flow->tail.Due(peer->tail_probe_interval));
-  }
+  if (taken) NewTail(flow);
   if (taken && next->begun == next->bytes.size()) peer->queue.pop_front();
   OnWritten(flow, outcome);
   return taken;
@@ -326,6 +324,7 @@ bool TcpTransport::OnFlow(Flow* flow, uint32_t events) {
   bool moved = false;
   if ((events & EPOLLOUT) != 0 && flow->blocked) {
     moved = true;
+    NewTail(flow);
     OnWritten(flow, flow->stream.Write(flow->fd.get()));
     // While anything waits, the others are blocked.
     while (!flow->peer->queue.empty() && StartNext(flow->peer, flow)) continue;
@@ -434,11 +433,16 @@ void TcpTransport::RenewDrained(const Peer& peer, TimePoint now) {
   }
 }
 
+void TcpTransport::NewTail(Flow* flow) {
+  flow->tail.NewTail(Now());
+  next_tail_probe_ = std::min(next_tail_probe_, flow->tail.Due(flow->peer->tail_probe_interval));
+}
+
 void TcpTransport::ProbeTails(TimePoint now) {
   next_tail_probe_ = TimePoint::max();
   for (Peer& peer : peers_) {
     for (const auto& flow : peer.flows) {
-      if (!flow->fd.open()) continue;
+      if (peer.lost || !flow->fd.open()) continue;
       if (now >= flow->tail.Due(peer.tail_probe_interval)) ProbeTail(flow.get(), now);
       next_tail_probe_ = std::min(next_tail_probe_, flow->tail.Due(peer.tail_probe_interval));
     }
@@ -454,7 +458,6 @@ void TcpTransport::ProbeTail(Flow* flow, TimePoint now) {
     outcome = flow->stream.WriteNext(flow->fd.get(), std::move(probe), 0);
     OnWritten(flow, outcome);
   }
-  // A flow that takes none has something on the way.
   const bool sent = outcome == MessageStream::Outcome::kDone;
   flow->tail.Probed(sent ? MessageHead::kBytes : 0, now);
 }
