@@ -44,16 +44,21 @@ double Paced(double rate) { return rate * kWireEfficiency * kPaceFactor; }
 
 }  // namespace
 
+bool RateControl::Lane::Judge(const Load& load, TimePoint now) {
+  return StepsBack(load.queue) || IsBeyond(load) || Falls(load, now) || Rises(load);
+}
+
 // What is handed to the transport may stand in its buffers. On a near path what comes tells more.
-bool RateControl::Lane::UsedUp(double offered, double delivered, bool near) const {
-  if (offered < kUsedUp * Paced(rate)) return false;
-  return !near || delivered > kReached * Paced(rate);
+bool RateControl::Lane::UsedUp(const Load& load) const {
+  if (load.offered <= kUsedUp * Paced(rate)) return false;
+  return !load.near || load.delivered > kReached * Paced(rate);
 }
 
 // True if the rate rose, since it was used up without a queue for long enough, or has been lower
 // for long than it began.
-bool RateControl::Lane::Rises(bool used_up, Queue queue) {
-  calm = used_up && Calm(queue) ? calm + 1 : 0;
+bool RateControl::Lane::Rises(const Load& load) {
+  const bool used_up = UsedUp(load);
+  calm = used_up && Calm(load.queue) ? calm + 1 : 0;
   ++steady;
   if (on_trial() && calm >= kPatience) {
     trusted = 0;
@@ -96,8 +101,8 @@ void RateControl::Lane::FallTo(double lower) {
 }
 
 // True if the rate fell to what a link delivered at best, in payload, while it was full.
-bool RateControl::Lane::Falls(bool long_queue, double offered, double delivered, TimePoint now) {
-  if (!long_queue) {
+bool RateControl::Lane::Falls(const Load& load, TimePoint now) {
+  if (!load.full) {
     full_since = TimePoint::max();
     return false;
   }
@@ -107,8 +112,8 @@ bool RateControl::Lane::Falls(bool long_queue, double offered, double delivered,
     return false;
   }
   calm = 0;
-  carried = std::max(carried, delivered);
-  const bool substantial = offered > kSubstantial * rate;
+  carried = std::max(carried, load.delivered);
+  const bool substantial = load.offered > kSubstantial * rate;
   if (rate == 0 || !substantial || now - full_since < FromSeconds(kFullSeconds)) return false;
   const double least = std::max(kMostFall * rate, floor);
   const double fallen = std::max(carried / kWireEfficiency, least);
@@ -201,10 +206,10 @@ void RateControl::NoteLoss(Peer* from, const PathFigures& path) {
 }
 
 // True if what doubled is taken back, since it is never reached.
-bool RateControl::Lane::IsBeyond(double offered, double delivered) {
-  if (!slow_start || !on_trial() || offered < kSubstantial * rate) return false;
-  best = std::max(best, delivered);
-  unreached = delivered < kUsedUp * Paced(rate) ? unreached + 1 : 0;
+bool RateControl::Lane::IsBeyond(const Load& load) {
+  if (!load.near || !slow_start || !on_trial() || load.offered < kSubstantial * rate) return false;
+  best = std::max(best, load.delivered);
+  unreached = load.delivered < kUsedUp * Paced(rate) ? unreached + 1 : 0;
   if (unreached < kPatience) return false;
   FallTo(std::clamp(best / kWireEfficiency, kUsedUp * trusted, rate));
   return true;
@@ -231,13 +236,12 @@ bool RateControl::TakePong(int rank, const Pong& pong, TimePoint now) {
   from.delivered = usable ? static_cast<double>(reading.received - last.received) / there : 0;
   if (!usable) return false;
 
-  const bool full = from.queue == Queue::kLong && !InCommon();
-  const bool near = from.Shortest() < kNearSeconds;
-  const bool used_up = from.lane.UsedUp(from.offered, from.delivered, near);
-  const bool changed = from.lane.StepsBack(from.queue) ||
-                       (near && from.lane.IsBeyond(from.offered, from.delivered)) ||
-                       from.lane.Falls(full, from.offered, from.delivered, now) ||
-                       from.lane.Rises(used_up, from.queue);
+  const Load load = {.offered = from.offered,
+                     .delivered = from.delivered,
+                     .queue = from.queue,
+                     .full = from.queue == Queue::kLong && !InCommon(),
+                     .near = from.Shortest() < kNearSeconds};
+  const bool changed = from.lane.Judge(load, now);
   ++answers_;
   return JudgeUplink(now) || changed;
 }
@@ -256,26 +260,20 @@ bool RateControl::InCommon() const {
 // Once all peers in use have answered.
 bool RateControl::JudgeUplink(TimePoint now) {
   size_t active = 0;
-  Queue longest = Queue::kShort;
-  bool near = true;
-  double offered = 0;
-  double delivered = 0;
+  Load load = {
+      .offered = 0, .delivered = 0, .queue = Queue::kShort, .full = InCommon(), .near = true};
   for (const Peer& to : peers_) {
     if (!to.active()) continue;
     ++active;
-    longest = std::max(longest, to.queue);
-    near &= to.Shortest() < kNearSeconds;
-    offered += to.offered;
-    delivered += to.delivered;
+    load.offered += to.offered;
+    load.delivered += to.delivered;
+    load.queue = std::max(load.queue, to.queue);
+    load.near &= to.Shortest() < kNearSeconds;
   }
   if (uplink_.rate == 0 || answers_ < active) return false;
   answers_ = 0;
   const double before = uplink_.rate;
-  const bool used_up = uplink_.UsedUp(offered, delivered, near);
-  const bool changed =
-      uplink_.StepsBack(longest) || (near && uplink_.IsBeyond(offered, delivered)) ||
-      uplink_.Falls(InCommon(), offered, delivered, now) || uplink_.Rises(used_up, longest);
-  if (!changed) return false;
+  if (!uplink_.Judge(load, now)) return false;
   // A pair is no faster than its host, and was thought to be no slower if it was as fast before.
   for (Peer& to : peers_) {
     Lane& lane = to.lane;

@@ -72,6 +72,14 @@ class RateControl {
 
  private:
   enum class Queue : uint8_t { kShort, kFair, kLong };
+  // What is seen of a lane between two pings.
+  struct Load {
+    double offered;    // bytes a second of frames sent ...
+    double delivered;  // ... and received
+    Queue queue;
+    bool full;  // the queue is long, and this lane's own
+    bool near;
+  };
   // Something that has a rate: the way to a peer, or the uplink.
   struct Lane {
     double rate = 0;
@@ -94,11 +102,13 @@ class RateControl {
     bool Calm(Queue queue) const {
       return slow_start ? queue != Queue::kLong : queue == Queue::kShort;
     }
-    bool UsedUp(double offered, double delivered, bool near) const;
-    bool Rises(bool used_up, Queue queue);
+    // True if the rate changed.
+    bool Judge(const Load& load, TimePoint now);
+    bool UsedUp(const Load& load) const;
+    bool Rises(const Load& load);
     bool StepsBack(Queue queue);
-    bool IsBeyond(double offered, double delivered);
-    bool Falls(bool long_queue, double offered, double delivered, TimePoint now);
+    bool IsBeyond(const Load& load);
+    bool Falls(const Load& load, TimePoint now);
     void FallTo(double lower);
   };
   // What was known when a ping was answered.

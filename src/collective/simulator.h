@@ -31,8 +31,9 @@ struct CostModel {
   double unknown_delay = 10e-3;         // ... and 10 ms
   Congestion congestion = Congestion::kBbr;
   int flows = 1;  // between two ranks
-  // By which TCP is later for a packet that has to be sent once more: one, and a quarter more at the
-  // end of a call (docs/design/014-tcp-transport.md, "Tails").
+  // By which TCP is later for a packet that has to be sent once more: one, a quarter more at the
+  // end of a call (docs/design/014-tcp-transport.md, "Tails"); in between, as the grid was
+  // measured.
   double round_trips_per_loss = 1.1;
 };
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
+#include <optional>
 
 namespace thinwire {
 namespace {
