@@ -77,6 +77,7 @@ class CudaDevice final : public Device {
 
   bool usable() const { return finished_ != nullptr; }
   std::string_view name() const override { return "cuda"; }
+  int number() const override { return device_; }
 
   std::byte* AllocateStaging(size_t bytes) override {
     const CurrentDevice current(device_);
@@ -297,5 +298,19 @@ Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options) {
   if (!made->usable()) return Status(Code::kCuda, "there is no mapped memory");
   return std::unique_ptr<Device>(std::move(made));
 }
+
+Result<void*> AllocateMemory(size_t bytes) {
+  void* memory = nullptr;
+  // An empty tensor has an address too.
+  const cudaError_t error = cudaMalloc(&memory, std::max<size_t>(bytes, 1));
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return SystemError("the device has no memory of {} bytes left", bytes);
+  }
+  TW_TRY(CheckCuda(error, "allocating memory"));
+  return memory;
+}
+
+Status FreeMemory(void* memory) { return CheckCuda(cudaFree(memory), "freeing memory"); }
 
 }  // namespace thinwire::cuda

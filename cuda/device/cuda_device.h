@@ -20,6 +20,10 @@ namespace thinwire::cuda {
 
 Result<std::unique_ptr<Device>> MakeDevice(const CudaOptions& options);
 
+// Of the current device (device/tensor_memory.h).
+Result<void*> AllocateMemory(size_t bytes);
+Status FreeMemory(void* memory);
+
 }  // namespace thinwire::cuda
 
 #endif  // THINWIRE_CUDA_DEVICE_CUDA_DEVICE_H_

@@ -124,13 +124,14 @@ typedef struct {
   int threads;             /* THINWIRE_THREADS: threads that encode, decode and reduce */
   const char* device;      /* THINWIRE_DEVICE: "host", "cuda", "auto" */
   const char* sites;       /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
+  int blocking; /* 0: functions that make communicators return thinwireInProgress at once */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                           \
   {                                                                                           \
     sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
-        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL                           \
+        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL, -1                       \
   }
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
@@ -151,11 +152,53 @@ THINWIRE_API thinwireResult_t thinwireCommInitRank(thinwireComm_t* comm, int nra
  * device r modulo how many there are. */
 THINWIRE_API thinwireResult_t thinwireCommInitAll(thinwireComm_t* comms, int nranks,
                                                   const thinwireConfig_t* config);
+/* The same, with rank r bound to devices[r] (modulo how many there are); NULL: to r. */
+THINWIRE_API thinwireResult_t thinwireCommInitDevices(thinwireComm_t* comms, int nranks,
+                                                      const int* devices,
+                                                      const thinwireConfig_t* config);
 
 /* Joins the job this process was started in: by torchrun (RANK, WORLD_SIZE, MASTER_ADDR,
  * MASTER_PORT) or by mpirun. A process started alone becomes rank 0 of 1. */
 THINWIRE_API thinwireResult_t thinwireCommInitFromEnvironment(thinwireComm_t* comm,
                                                               const thinwireConfig_t* config);
+
+/* ---- Communicators from others. Their ranks meet by themselves: the parent may have operations in
+ * flight, have been revoked or have failed. They plan by the links of the parent; state stays with
+ * it. `config`: NULL: as the parent. Within a group they begin when it ends, and those of a parent
+ * run one after another; a group can't both make and use communicators.
+ *
+ * With config->blocking 0, and for the children of such communicators, functions return
+ * thinwireInProgress, and thinwireCommGetAsyncError of `comm` - of the parent, whose child is NULL
+ * until then - tells when it is done and how it ended. */
+
+#define THINWIRE_NO_COLOR (-1)
+
+/* Every rank of `comm` calls it. Those of one color (>= 0) become a communicator together, in the
+ * order of key, then of rank. Of THINWIRE_NO_COLOR: *child = NULL. */
+THINWIRE_API thinwireResult_t thinwireCommSplit(thinwireComm_t comm, int color, int key,
+                                                thinwireComm_t* child,
+                                                const thinwireConfig_t* config);
+
+/* Every rank of `comm` but excluded[nexcluded] calls it, with the same list; they keep their order.
+ * For going on when ranks are lost. */
+THINWIRE_API thinwireResult_t thinwireCommShrink(thinwireComm_t comm, const int* excluded,
+                                                 int nexcluded, thinwireComm_t* child,
+                                                 const thinwireConfig_t* config);
+
+/* Every rank of `comm` calls it and keeps its rank among `nranks`; one brings `id`, of
+ * thinwireGetUniqueId, the others NULL. New ranks join by thinwireCommInitRank with that id. Links
+ * are found anew. */
+THINWIRE_API thinwireResult_t thinwireCommGrow(thinwireComm_t comm, int nranks,
+                                               const thinwireUniqueId* id, thinwireComm_t* child,
+                                               const thinwireConfig_t* config);
+
+/* Ends what is in flight, on every rank, with an error; from any thread. What is called on `comm`
+ * afterwards is refused (thinwireInvalidUsage), but for the functions above, and
+ * thinwireCommDestroy. Once. */
+THINWIRE_API thinwireResult_t thinwireCommRevoke(thinwireComm_t comm);
+
+/* Waits for what is in flight and leaves; thinwireCommDestroy then takes no time. */
+THINWIRE_API thinwireResult_t thinwireCommFinalize(thinwireComm_t comm);
 
 /* Leaves in good order: waits for what is in flight, tells the peers, frees. NULL is fine. */
 THINWIRE_API thinwireResult_t thinwireCommDestroy(thinwireComm_t comm);
@@ -166,6 +209,8 @@ THINWIRE_API thinwireResult_t thinwireCommAbort(thinwireComm_t comm);
 
 THINWIRE_API thinwireResult_t thinwireCommCount(thinwireComm_t comm, int* nranks);
 THINWIRE_API thinwireResult_t thinwireCommUserRank(thinwireComm_t comm, int* rank);
+/* *device = the number of the CUDA device that `comm` is bound to; -1: it has none. */
+THINWIRE_API thinwireResult_t thinwireCommDevice(thinwireComm_t comm, int* device);
 
 /* *error = the failure that stopped the communicator, or thinwireSuccess. From any thread. */
 THINWIRE_API thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm,
@@ -200,6 +245,14 @@ typedef struct {
 /* What operations on `comm` are planned by: the same on all ranks between two collectives. */
 THINWIRE_API thinwireResult_t thinwireCommGetLink(thinwireComm_t comm, int from, int to,
                                                   thinwireLink_t* link);
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* `bytes` of the current CUDA device; of the host where there is none. Any memory will do for
+ * operations: this is for programs that would else need CUDA for nothing else. */
+THINWIRE_API thinwireResult_t thinwireMemAlloc(void** memory, size_t bytes);
+/* Frees what thinwireMemAlloc gave. NULL is fine. */
+THINWIRE_API thinwireResult_t thinwireMemFree(void* memory);
 
 /* ---- Operations -----------------------------------------------------------------------------
  * Memory and streams. A communicator is bound to the CUDA device that is current when it is made,
@@ -278,6 +331,20 @@ THINWIRE_API thinwireResult_t thinwireRecv(void* recv, size_t count, thinwireDat
                                            int peer, thinwireComm_t comm,
                                            const thinwireCallOptions_t* options);
 
+/* recv[r * count + i] = send_r[i], i < count, on the root; `recv` is not touched elsewhere. In
+ * place with send == recv + root * count on the root. */
+THINWIRE_API thinwireResult_t thinwireGather(const void* send, void* recv, size_t count,
+                                             thinwireDataType_t dtype, int root,
+                                             thinwireComm_t comm,
+                                             const thinwireCallOptions_t* options);
+
+/* recv[i] = send_root[rank * count + i], i < count; `send` is read on the root only. In place with
+ * recv == send + root * count on the root. */
+THINWIRE_API thinwireResult_t thinwireScatter(const void* send, void* recv, size_t count,
+                                              thinwireDataType_t dtype, int root,
+                                              thinwireComm_t comm,
+                                              const thinwireCallOptions_t* options);
+
 /* Returns when every rank has called it. */
 THINWIRE_API thinwireResult_t thinwireBarrier(thinwireComm_t comm,
                                               const thinwireCallOptions_t* options);
@@ -289,6 +356,9 @@ THINWIRE_API thinwireResult_t thinwireBarrier(thinwireComm_t comm,
  * refused inside a group makes End fail with its error, and none of the group's calls run. */
 THINWIRE_API thinwireResult_t thinwireGroupStart(void);
 THINWIRE_API thinwireResult_t thinwireGroupEnd(void);
+/* Ends the group, and instead of running it tells how long it would take, by the planner's model of
+ * the links (docs/simulation.md); 0: nothing is known of them. On all ranks alike. */
+THINWIRE_API thinwireResult_t thinwireGroupPredict(double* seconds);
 
 /* *done = 1 when the operation has ended, well or not. */
 THINWIRE_API thinwireResult_t thinwireRequestTest(thinwireRequest_t request, int* done);

@@ -1,148 +1,211 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The NCCL-shaped API, written on the native one: an ncclComm_t is a thinwireComm_t, and codes,
-// types and reductions have equal values. So one program may use both.
+// The NCCL-shaped API: operations and groups.
 
-#include "nccl_compat/nccl.h"
+#include <string>
 
-#include <cstring>
+#include "api/nccl_config.h"
+#include "api/nccl_shim.h"
 
-#include "thinwire/thinwire.h"
-
-// Defines pncclX, exported, and ncclX as its weak alias.
-#define NCCL_DEFINE(result, name, parameters)                               \
-  extern "C" __attribute__((visibility("default"), weak, alias("p" #name))) \
-  result name parameters;                                                   \
-  extern "C" __attribute__((visibility("default"))) result p##name parameters
+using namespace thinwire::nccl;  // NOLINT: the functions below are the API itself
 
 namespace {
 
-static_assert(sizeof(ncclUniqueId) == sizeof(thinwireUniqueId));
+constexpr ncclSimInfo_t kSimInfo = NCCL_SIM_INFO_INITIALIZER;
+constexpr unsigned kSimInfoMagic = kSimInfo.magic;
 
-// ncclResult_t had no timeout before 2.29, and callers throw on codes they don't know.
-ncclResult_t ToNccl(thinwireResult_t result) {
-  return result == thinwireTimeout ? ncclRemoteError : static_cast<ncclResult_t>(result);
-}
-
-thinwireDataType_t Type(ncclDataType_t dtype) { return static_cast<thinwireDataType_t>(dtype); }
-thinwireRedOp_t Op(ncclRedOp_t op) { return static_cast<thinwireRedOp_t>(op); }
-
-// The options of a call in the order of a stream.
-class OnStream {
+// The options of a call in the order of a stream. Refused configurations reach the native call as a
+// communicator of NULL, so that a group is refused with them.
+class CallOptions {
  public:
-  explicit OnStream(cudaStream_t stream) { options_.stream = stream; }
-  operator const thinwireCallOptions_t*() const { return &options_; }  // NOLINT: as an argument
+  CallOptions(ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config = nullptr)
+      : comm_(comm), read_(ReadCallConfig(config, &options_)) {
+    options_.stream = stream;
+  }
+
+  // native(comm, options), as NCCL's answer.
+  template <typename Native>
+  ncclResult_t Call(Native native) const {
+    if (read_ == ncclSuccess) return ToNccl(native(comm_, &options_));
+    const std::string refused = OwnError();
+    (void)native(static_cast<ncclComm_t>(nullptr), &options_);
+    return Refuse(read_, refused);
+  }
 
  private:
+  ncclComm_t comm_;
   thinwireCallOptions_t options_ = THINWIRE_CALL_OPTIONS_INITIALIZER;
+  ncclResult_t read_;
 };
 
 }  // namespace
 
-NCCL_DEFINE(ncclResult_t, ncclGetVersion, (int* version)) {
-  if (version == nullptr) return ToNccl(thinwireGetVersion(nullptr));
-  *version = NCCL_VERSION_CODE;
-  return ncclSuccess;
+NCCL_DEFINE(ncclResult_t, ncclAllReduceConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
+             ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream,
+             const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclGetUniqueId, (ncclUniqueId * uniqueId)) {
-  return ToNccl(thinwireGetUniqueId(reinterpret_cast<thinwireUniqueId*>(uniqueId)));
+NCCL_DEFINE(ncclResult_t, ncclReduceConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
+             ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t stream,
+             const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommInitRank,
-            (ncclComm_t * comm, int nranks, ncclUniqueId commId, int rank)) {
-  thinwireUniqueId id;
-  std::memcpy(id.internal, commId.internal, sizeof(id.internal));
-  return ToNccl(thinwireCommInitRank(comm, nranks, id, rank, nullptr));
+NCCL_DEFINE(ncclResult_t, ncclBroadcastConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+             ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommInitAll, (ncclComm_t * comm, int ndev, const int* /*devlist*/)) {
-  return ToNccl(thinwireCommInitAll(comm, ndev, nullptr));
+NCCL_DEFINE(ncclResult_t, ncclAllGatherConfig,
+            (const void* sendbuff, void* recvbuff, size_t sendcount, ncclDataType_t datatype,
+             ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommDestroy, (ncclComm_t comm)) {
-  return ToNccl(thinwireCommDestroy(comm));
+NCCL_DEFINE(ncclResult_t, ncclReduceScatterConfig,
+            (const void* sendbuff, void* recvbuff, size_t recvcount, ncclDataType_t datatype,
+             ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream,
+             const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), on,
+                                 options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommAbort, (ncclComm_t comm)) {
-  return ToNccl(thinwireCommAbort(comm));
+NCCL_DEFINE(ncclResult_t, ncclAlltoAllConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
+             ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireAllToAll(sendbuff, recvbuff, count, Type(datatype), on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommGetAsyncError, (ncclComm_t comm, ncclResult_t* asyncError)) {
-  thinwireResult_t error = thinwireSuccess;
-  const thinwireResult_t result =
-      thinwireCommGetAsyncError(comm, asyncError == nullptr ? nullptr : &error);
-  if (result == thinwireSuccess) *asyncError = ToNccl(error);
-  return ToNccl(result);
+NCCL_DEFINE(ncclResult_t, ncclGatherConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+             ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireGather(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+  });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclCommCount, (const ncclComm_t comm, int* count)) {
-  return ToNccl(thinwireCommCount(comm, count));
+NCCL_DEFINE(ncclResult_t, ncclScatterConfig,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+             ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
+  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
+    return thinwireScatter(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+  });
 }
-
-NCCL_DEFINE(ncclResult_t, ncclCommUserRank, (const ncclComm_t comm, int* rank)) {
-  return ToNccl(thinwireCommUserRank(comm, rank));
-}
-
-NCCL_DEFINE(const char*, ncclGetErrorString, (ncclResult_t result)) {
-  if (result >= ncclNumResults) return "unknown result code";
-  return thinwireGetErrorString(static_cast<thinwireResult_t>(result));
-}
-
-NCCL_DEFINE(const char*, ncclGetLastError, (ncclComm_t comm)) { return thinwireGetLastError(comm); }
 
 NCCL_DEFINE(ncclResult_t, ncclAllReduce,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(
-      thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), comm, OnStream(stream)));
+  return pncclAllReduceConfig(sendbuff, recvbuff, count, datatype, op, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduce,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, comm,
-                               OnStream(stream)));
+  return pncclReduceConfig(sendbuff, recvbuff, count, datatype, op, root, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBroadcast,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(
-      thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, comm, OnStream(stream)));
+  return pncclBroadcastConfig(sendbuff, recvbuff, count, datatype, root, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBcast,
             (void* buff, size_t count, ncclDataType_t datatype, int root, ncclComm_t comm,
              cudaStream_t stream)) {
-  return ToNccl(thinwireBroadcast(buff, buff, count, Type(datatype), root, comm, OnStream(stream)));
+  return pncclBroadcastConfig(buff, buff, count, datatype, root, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclAllGather,
             (const void* sendbuff, void* recvbuff, size_t sendcount, ncclDataType_t datatype,
              ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(
-      thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), comm, OnStream(stream)));
+  return pncclAllGatherConfig(sendbuff, recvbuff, sendcount, datatype, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduceScatter,
             (const void* sendbuff, void* recvbuff, size_t recvcount, ncclDataType_t datatype,
              ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream)) {
-  return ToNccl(thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), comm,
-                                      OnStream(stream)));
+  return pncclReduceScatterConfig(sendbuff, recvbuff, recvcount, datatype, op, comm, stream,
+                                  nullptr);
+}
+
+NCCL_DEFINE(ncclResult_t, ncclAlltoAll,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
+             ncclComm_t comm, cudaStream_t stream)) {
+  return pncclAlltoAllConfig(sendbuff, recvbuff, count, datatype, comm, stream, nullptr);
+}
+
+NCCL_DEFINE(ncclResult_t, ncclGather,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+             ncclComm_t comm, cudaStream_t stream)) {
+  return pncclGatherConfig(sendbuff, recvbuff, count, datatype, root, comm, stream, nullptr);
+}
+
+NCCL_DEFINE(ncclResult_t, ncclScatter,
+            (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
+             ncclComm_t comm, cudaStream_t stream)) {
+  return pncclScatterConfig(sendbuff, recvbuff, count, datatype, root, comm, stream, nullptr);
 }
 
 NCCL_DEFINE(ncclResult_t, ncclSend,
             (const void* sendbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
              cudaStream_t stream)) {
-  return ToNccl(thinwireSend(sendbuff, count, Type(datatype), peer, comm, OnStream(stream)));
+  return CallOptions(comm, stream).Call([&](auto on, auto* options) {
+    return thinwireSend(sendbuff, count, Type(datatype), peer, on, options);
+  });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclRecv,
             (void* recvbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
              cudaStream_t stream)) {
-  return ToNccl(thinwireRecv(recvbuff, count, Type(datatype), peer, comm, OnStream(stream)));
+  return CallOptions(comm, stream).Call([&](auto on, auto* options) {
+    return thinwireRecv(recvbuff, count, Type(datatype), peer, on, options);
+  });
+}
+
+// Not yet: as NCCL answers what it can't do.
+NCCL_DEFINE(ncclResult_t, ncclRedOpCreatePreMulSum,
+            (ncclRedOp_t* /*op*/, void* /*scalar*/, ncclDataType_t /*datatype*/,
+             ncclScalarResidence_t /*residence*/, ncclComm_t comm)) {
+  int rank = 0;
+  const ncclResult_t asked = ToNccl(thinwireCommUserRank(comm, &rank));
+  return asked != ncclSuccess
+             ? asked
+             : Refuse(ncclInvalidUsage, "RedOpCreatePreMulSum: Thinwire does not have it yet");
+}
+NCCL_DEFINE(ncclResult_t, ncclRedOpDestroy, (ncclRedOp_t op, ncclComm_t /*comm*/)) {
+  return Refuse(ncclInvalidArgument, op < ncclNumOps ? "RedOpDestroy: the reduction is built in"
+                                                     : "RedOpDestroy: there is no such reduction");
 }
 
 NCCL_DEFINE(ncclResult_t, ncclGroupStart, (void)) { return ToNccl(thinwireGroupStart()); }
 NCCL_DEFINE(ncclResult_t, ncclGroupEnd, (void)) { return ToNccl(thinwireGroupEnd()); }
+
+NCCL_DEFINE(ncclResult_t, ncclGroupSimulateEnd, (ncclSimInfo_t * simInfo)) {
+  if (simInfo != nullptr && simInfo->magic != kSimInfoMagic) {
+    return Refuse(ncclInvalidArgument,
+                  "simInfo was not initialised with NCCL_SIM_INFO_INITIALIZER");
+  }
+  double seconds = 0;
+  const ncclResult_t predicted = ToNccl(thinwireGroupPredict(&seconds));
+  if (predicted == ncclSuccess && simInfo != nullptr) {
+    simInfo->estimatedTime = static_cast<float>(seconds * 1e6);
+  }
+  return predicted;
+}

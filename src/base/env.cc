@@ -99,6 +99,7 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_SHAPE", &env.shape);
   ReadText("THINWIRE_INTERFACE", &env.interface);
   ReadText("THINWIRE_DEVICE", &env.device);
+  ReadText("NCCL_COMM_BLOCKING", &env.blocking);
   ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
   ReadText("THINWIRE_SITES", &env.sites);
   ReadText("THINWIRE_NCCL", &env.nccl);

@@ -83,6 +83,10 @@ struct Env {
   // current on the thread that makes a communicator.
   int cuda_device = -1;
 
+  // NCCL_COMM_BLOCKING: 1 or 0, in place of the `blocking` of communicators' configurations, as
+  // with NCCL. Default empty: as they say.
+  std::string blocking;
+
   // THINWIRE_CUDA_WAIT: how streams wait for the network: memops (memory operations of the stream),
   // kernel (of one thread), hostfunc (host functions), or auto: the first the driver has. Default
   // auto.

@@ -27,6 +27,7 @@
 #include "base/hmac.h"
 #include "base/status.h"
 #include "base/wire_version.h"
+#include "bootstrap/unique_id.h"
 
 namespace thinwire {
 
@@ -36,7 +37,6 @@ inline constexpr size_t kMaxBlobBytes = size_t{1} << 20;
 inline constexpr size_t kMaxExchangeBytes = size_t{1} << 30;  // all blobs of a round
 inline constexpr size_t kMaxErrorBytes = 4096;
 
-using Secret = std::array<std::byte, 32>;
 using Nonce = std::array<std::byte, 32>;
 
 // The first word of the root, to anybody.

@@ -33,6 +33,10 @@ class RendezvousServer {
   static Result<UniqueId> Start(const Options& options);
   // The same for a secret and port all ranks already share (torchrun's variables).
   static Status StartWith(const UniqueId& id, const Options& options);
+  // The same in two steps, for several secrets one after another: a socket to listen on, with its
+  // addresses and port in *fields; then a server on it, which leaves the socket to its owner.
+  static Result<Fd> Listen(const Options& options, UniqueIdFields* fields);
+  static Status StartOn(const Fd& listener, const Secret& secret);
   // Frees the threads and files of servers that are done. Any thread.
   static void FreeEnded();
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // RendezvousServer: gives each Root its thread, and ends those threads with the process.
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -134,19 +135,32 @@ Status StartRoot(Fd listener, const Secret& secret) {
 
 void RendezvousServer::FreeEnded() { Roots().FreeEnded(); }
 
-Result<UniqueId> RendezvousServer::Start(const Options& options) {
+Result<Fd> RendezvousServer::Listen(const Options& options, UniqueIdFields* fields) {
   const auto port = static_cast<uint16_t>(options.port);
-  UniqueIdFields fields;
-  TW_TRY(FillRandom(fields.secret));
-  Roots().Free(port, fields.secret);
-  TW_ASSIGN(fields.addresses, options.host.empty()
-                                  ? LocalAddresses(options.interface, kUniqueIdAddresses)
-                                  : ResolveHost(options.host, kUniqueIdAddresses));
+  TW_ASSIGN(fields->addresses, options.host.empty()
+                                   ? LocalAddresses(options.interface, kUniqueIdAddresses)
+                                   : ResolveHost(options.host, kUniqueIdAddresses));
   TW_ASSIGN(Fd listener,
             ListenAsAsked(options.interface, port == 0 ? options.ports : PortRange{port, port}));
-  TW_ASSIGN(fields.port, LocalPort(listener.get()));
+  TW_ASSIGN(fields->port, LocalPort(listener.get()));
+  return listener;
+}
+
+Result<UniqueId> RendezvousServer::Start(const Options& options) {
+  UniqueIdFields fields;
+  TW_TRY(FillRandom(fields.secret));
+  Roots().Free(static_cast<uint16_t>(options.port), fields.secret);
+  TW_ASSIGN(Fd listener, Listen(options, &fields));
   TW_TRY(StartRoot(std::move(listener), fields.secret));
   return PackUniqueId(fields);
+}
+
+Status RendezvousServer::StartOn(const Fd& listener, const Secret& secret) {
+  TW_ASSIGN(const uint16_t port, LocalPort(listener.get()));
+  Roots().Free(port, secret);
+  Fd own(fcntl(listener.get(), F_DUPFD_CLOEXEC, 0));
+  if (!own.open()) return SystemErrno("dup");
+  return StartRoot(std::move(own), secret);
 }
 
 Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {

@@ -25,9 +25,11 @@ struct UniqueId {
   bool operator==(const UniqueId&) const = default;
 };
 
+using Secret = std::array<std::byte, 32>;
+
 // What the bytes say (layout in docs/wire-format.md, "Unique id").
 struct UniqueIdFields {
-  std::array<std::byte, 32> secret{};
+  Secret secret{};
   uint16_t port = 0;
   std::vector<IpAddress> addresses;  // to be tried in order; at most four
 };

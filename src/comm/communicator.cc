@@ -65,7 +65,8 @@ ShapeOptions ShapeOf(const LinkModel& links) {
   return shape;
 }
 
-Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
+Result<std::unique_ptr<Transport>> OpenTransport(const Env& env,
+                                                 const std::optional<LinkModel>& shape) {
   const std::string name =
       env.transport == "auto" ? std::string(DefaultTransport()) : env.transport;
   TransportOptions options;
@@ -78,9 +79,8 @@ Result<std::unique_ptr<Transport>> OpenTransport(const Env& env, int ranks) {
   options.flows = env.flows;
   options.silence_seconds = env.silence_seconds;
   TW_ASSIGN(auto transport, MakeTransport(name, options));
-  if (env.shape.empty()) return transport;
-  TW_ASSIGN(const LinkModel shape, LinkModel::Parse(env.shape, ranks));
-  return MakeShapedTransport(std::move(transport), ShapeOf(shape));
+  if (!shape) return transport;
+  return MakeShapedTransport(std::move(transport), ShapeOf(*shape));
 }
 
 bool NeedsSend(const Call& call, int rank) {
@@ -107,26 +107,38 @@ Result<UniqueId> Communicator::NewId(const Env& env) {
 }
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
-                                                           const Env& env, Communicator* whole) {
+                                                           const Env& env, Heritage heritage) {
+  TW_ASSIGN(auto communicator, Prepare(rank, ranks, env, std::move(heritage)));
+  TW_TRY(communicator->Join(id));
+  return communicator;
+}
+
+Result<std::shared_ptr<Communicator>> Communicator::Prepare(int rank, int ranks, const Env& env,
+                                                            Heritage heritage) {
   if (ranks < 1 || ranks > kMaxRanks) {
     return InvalidArgument("nranks is {}; it must be from 1 to {}", ranks, kMaxRanks);
   }
   if (rank < 0 || rank >= ranks) {
     return InvalidArgument("rank is {}; it must be from 0 to {}", rank, ranks - 1);
   }
-  auto communicator = std::shared_ptr<Communicator>(new Communicator(rank, ranks, env));
+  Communicator* const whole = heritage.whole;
+  auto communicator =
+      std::shared_ptr<Communicator>(new Communicator(rank, ranks, env, std::move(heritage)));
   TW_TRY(communicator->OpenDevices());
   communicator->ledger_ = whole != nullptr ? whole->ledger_ : std::make_shared<Ledger>();
   if (whole != nullptr) communicator->store_ = whole->store_;
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
-  TW_TRY(communicator->Connect(id));
-  Registry::Instance().Add(communicator.get());
-  if (!env.sites.empty()) TW_TRY(communicator->FormSites());
   return communicator;
 }
 
-Communicator::Communicator(int rank, int ranks, Env env)
-    : rank_(rank), ranks_(ranks), env_(std::move(env)) {}
+Status Communicator::Join(const UniqueId& id) {
+  TW_TRY(Connect(id));
+  Registry::Instance().Add(this);
+  return env_.sites.empty() ? Status() : FormSites();
+}
+
+Communicator::Communicator(int rank, int ranks, Env env, Heritage heritage)
+    : rank_(rank), ranks_(ranks), env_(std::move(env)), heritage_(std::move(heritage)) {}
 
 Communicator::~Communicator() { Registry::Instance().Remove(this); }
 
@@ -143,6 +155,7 @@ Status Communicator::FormSites() {
 }
 
 Status Communicator::error() const {
+  if (life_.load(std::memory_order_acquire) == Life::kRevoked) return {};
   const Status own = engine_->error();
   return own.ok() && hierarchy_ != nullptr ? hierarchy_->between()->error() : own;
 }
@@ -152,7 +165,24 @@ void Communicator::Abort(const std::string& why) {
   if (hierarchy_ != nullptr) hierarchy_->Abort(why);
 }
 
+Status Communicator::Revoke() {
+  Life open = Life::kOpen;
+  if (!life_.compare_exchange_strong(open, Life::kRevoked)) {
+    return InvalidArgument("the communicator was {} before",
+                           open == Life::kRevoked ? "revoked" : "finalized");
+  }
+  Abort("the communicator was revoked");
+  return {};
+}
+
+Status Communicator::Finalize() {
+  TW_TRY(CheckOpen());
+  Close();
+  return {};
+}
+
 void Communicator::Close() {
+  life_.store(Life::kClosed, std::memory_order_release);
   if (hierarchy_ != nullptr) hierarchy_->between()->Close();
   engine_->Close();
   RendezvousServer::FreeEnded();  // such as that of this communicator, from which all have gone
@@ -185,24 +215,36 @@ Status Communicator::OpenDevices() {
 
 Status Communicator::Connect(const UniqueId& id) {
   const TimePoint deadline = Now() + FromSeconds(env_.connect_timeout_seconds);
-  TW_ASSIGN(auto bare, OpenTransport(env_, ranks_));
+  if (!heritage_.shape && !env_.shape.empty()) {
+    TW_ASSIGN(heritage_.shape, LinkModel::Parse(env_.shape, ranks_));
+  }
+  TW_ASSIGN(auto bare, OpenTransport(env_, heritage_.shape));
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
   TW_ASSIGN(auto transport, MakeSealedTransport(std::move(bare), {.secret = fields.secret,
                                                                   .encrypt = env_.encrypt}));
   SharedSettings settings;
   TW_ASSIGN(settings, SharedSettings::FromEnv(env_, transport->name()));
   TW_ASSIGN(settings.address, transport->Address());
+  TW_ASSIGN(
+      auto places,
+      MeetingPlaces::Open(
+          id, rank_, {.interface = env_.interface, .host = env_.host, .ports = env_.port_range}));
+  places_ = std::make_unique<MeetingPlaces>(std::move(places));
+  settings.meeting_place = places_->own();
 
   // Two rounds: everyone's address and settings; then that everyone is connected, so that nobody
   // starts while another has failed.
   TW_ASSIGN(auto rendezvous, Rendezvous::Join(id, rank_, ranks_, deadline));
   TW_ASSIGN(const auto blobs, rendezvous->Exchange(settings.Pack(), deadline));
   std::vector<std::string> addresses;
+  std::vector<std::string> meeting_places;
   for (const std::string& blob : blobs) {
     TW_ASSIGN(const auto theirs, SharedSettings::Unpack(blob));
     if (addresses.empty()) settings = theirs;  // rank 0's settings hold for all
     addresses.push_back(theirs.address);
+    meeting_places.push_back(theirs.meeting_place);
   }
+  TW_TRY(places_->Learn(meeting_places));
   const Status connected = transport->Connect(rank_, addresses, deadline);
   TW_ASSIGN(const auto outcomes, rendezvous->Exchange(connected.message(), deadline));
   TW_TRY(connected);
@@ -240,7 +282,9 @@ Result<LinkModel> Communicator::FindLinks(const std::string& text, const EngineO
       .rank = rank_, .ranks = ranks_, .communicator = options.communicator, .epoch = options.epoch};
   const TimePoint start = Now();
   LinkModel links(ranks_);
-  if (text == kMeasureLinks) {
+  if (heritage_.links) {
+    links = *heritage_.links;
+  } else if (text == kMeasureLinks) {
     ProbeOptions probe;
     probe.self = self;
     probe.deadline = start + FromSeconds(probe.budget_seconds + env_.silence_seconds);
@@ -259,6 +303,18 @@ Result<LinkModel> Communicator::FindLinks(const std::string& text, const EngineO
   TW_LOG(kInfo, "rank {}: found the links in {}, warmed up the flows in {}", rank_,
          FormatSeconds(ToSeconds(found - start)), FormatSeconds(ToSeconds(links_since_ - found)));
   return links;
+}
+
+Status Communicator::CheckOpen() const {
+  switch (life_.load(std::memory_order_acquire)) {
+    case Life::kOpen:
+      return engine_->error();
+    case Life::kRevoked:
+      return InvalidUsage("the communicator was revoked; split, shrink or destroy it");
+    case Life::kClosed:
+      break;
+  }
+  return InvalidUsage("the communicator was finalized; destroy it");
 }
 
 Status Communicator::CheckArguments(const Call& call) const {
@@ -388,7 +444,7 @@ Result<Device*> Communicator::DeviceOf(const Call& call) const {
 }
 
 Result<Collective> Communicator::Prepare(const Call& call) {
-  TW_TRY(engine_->error());
+  TW_TRY(CheckOpen());
   TW_TRY(CheckArguments(call));
   const bool in_common = !IsPointToPoint(call.operation);
   if (in_common) TW_TRY(RefreshLinks());
@@ -460,6 +516,35 @@ Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& 
   agreement->input = agreement->output = whole.steps->values();
   agreement->device = whole.device;
   return agreement;
+}
+
+double Communicator::Predict(const std::vector<const Collective*>& collectives) {
+  double in_turn = 0;  // collectives
+  double messages = 0;  // sends and receives: all at once, through one uplink and downlink
+  double sent = 0;
+  double received = 0;
+  for (const Collective* collective : collectives) {
+    const PlanRequest& request = collective->plan->request;
+    if (!IsPointToPoint(request.operation)) {
+      const auto choice = planner_->Explain(request);
+      if (!choice->ranked.empty()) in_turn += choice->best().seconds;
+      continue;
+    }
+    if (request.root == rank_) continue;
+    const bool sends = request.operation == Operation::kSend;
+    const Link& link =
+        sends ? links().at(rank_, request.root) : links().at(request.root, rank_);
+    const auto bytes = static_cast<double>(
+        collective->plan->PayloadBytes(sends ? Verb::kSend : Verb::kReceive, request.root));
+    (sends ? sent : received) += bytes;
+    messages = std::max(messages, link.delay);
+  }
+  const auto through = [](double bytes, double rate) {
+    return rate > 0 ? bytes / (rate * kWireEfficiency) : 0;
+  };
+  messages += std::max(through(sent, links().uplink(rank_)),
+                       through(received, links().downlink(rank_)));
+  return in_turn + messages;
 }
 
 std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& self,

@@ -7,6 +7,7 @@
 #ifndef THINWIRE_COMM_COMMUNICATOR_H_
 #define THINWIRE_COMM_COMMUNICATOR_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "bootstrap/meeting_places.h"
 #include "bootstrap/unique_id.h"
 #include "collective/engine.h"
 #include "collective/planner.h"
@@ -53,29 +55,51 @@ struct Pending {
 
 class Hierarchy;
 
+class Communicator;
+
+// What a communicator has of another one.
+struct Heritage {
+  Communicator* whole = nullptr;   // it is a part of this one, whose state and ledger it shares
+  std::optional<LinkModel> links;  // found already, on all its ranks
+  std::optional<LinkModel> shape;  // in place of Env::shape, which is for other ranks
+};
+
 class Communicator {
  public:
   // The id of a communicator to be, whose ranks gather at this process.
   static Result<UniqueId> NewId(const Env& env);
-  // `whole`: the communicator this is a part of, whose state and ledger it shares; or null.
+  // In two steps, of which the first takes no time and knows the calling thread's CUDA device; or
+  // in one.
+  static Result<std::shared_ptr<Communicator>> Prepare(int rank, int ranks, const Env& env,
+                                                       Heritage heritage);
+  Status Join(const UniqueId& id);
   static Result<std::shared_ptr<Communicator>> Create(const UniqueId& id, int rank, int ranks,
-                                                      const Env& env,
-                                                      Communicator* whole = nullptr);
+                                                      const Env& env, Heritage heritage = {});
   ~Communicator();
 
   int rank() const { return rank_; }
   int ranks() const { return ranks_; }
+  const Env& env() const { return env_; }
+  // Of its CUDA device; -1: it has none.
+  int device_number() const { return cuda_ == nullptr ? -1 : cuda_->number(); }
 
   // Checks a call and plans it; nothing is sent yet and no state changes. Errors name the argument.
   Result<Collective> Prepare(const Call& call);
+  // How long prepared calls take together, by the links as they are known; 0: they are not.
+  double Predict(const std::vector<const Collective*>& collectives);
   // Hands in prepared calls; they start together, or each when its stream comes to its gate.
   std::vector<Pending> Submit(const std::shared_ptr<Communicator>& self,
                               std::vector<Collective> collectives);
 
+  // The failure that stopped it; OK while it runs, and when it was revoked.
   Status error() const;
   void Abort(const std::string& why);
-  // Leaves in good order. No calls afterwards.
+  // Abort, by which it does not count as failed: others can still be made from it. Once.
+  Status Revoke();
+  // Leaves in good order. Calls afterwards are refused.
   void Close();
+  // Close, for callers that go on to use the handle. Not after Revoke.
+  Status Finalize();
   // For a process that ends, before Close: gives up what is in flight, so that Close doesn't wait
   // for it, and begins to say goodbye.
   void Leave();
@@ -90,8 +114,15 @@ class Communicator {
   const LinkModel& links() const { return planner_->links(); }
   TimePoint links_since() const { return links_since_; }
 
+  // For those that are made from it (offspring.h): where its ranks meet, and for the how manieth
+  // time; the links as they were when it was made, and as they are emulated.
+  const MeetingPlaces& places() const { return *places_; }
+  uint64_t NextMeeting() { return meetings_++; }
+  const LinkModel& first_links() const { return planner_->first_links(); }
+  const std::optional<LinkModel>& shape() const { return heritage_.shape; }
+
  private:
-  Communicator(int rank, int ranks, Env env);
+  Communicator(int rank, int ranks, Env env, Heritage heritage);
   Status OpenDevices();
   Status Connect(const UniqueId& id);
   // `text`: as in SharedSettings. Messages for the engine may come while links are measured.
@@ -100,6 +131,7 @@ class Communicator {
   Status FormSites();
   // Adopts what the ranks have learned of their links, where it is time to.
   Status RefreshLinks();
+  Status CheckOpen() const;
   Status CheckArguments(const Call& call) const;
   Result<Policy::Choice> ChoiceFor(const Call& call);
   // The choice of a policy, unless this call or communicator lacks what the codec needs.
@@ -118,6 +150,12 @@ class Communicator {
   const int rank_;
   const int ranks_;
   const Env env_;
+  Heritage heritage_;
+  std::unique_ptr<MeetingPlaces> places_;
+  uint64_t meetings_ = 0;
+  // Only goes up. Any thread.
+  enum class Life : uint8_t { kOpen, kRevoked, kClosed };
+  std::atomic<Life> life_{Life::kOpen};
   Policy policy_;
   std::unique_ptr<Device> host_;         // devices outlive the engine and the store
   std::unique_ptr<Device> cuda_;         // null: there is none

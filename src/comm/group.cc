@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/group.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "comm/hierarchy.h"
@@ -19,6 +21,11 @@ Status Group::Issue(const std::shared_ptr<Communicator>& communicator, Call call
   if (!entry.ok()) return Refuse(entry.status());
   entries_.push_back(std::move(entry).value());
   return open() ? Status() : Run();
+}
+
+Status Group::Issue(std::shared_ptr<Job> job, const void* owner, bool blocking) {
+  jobs_.push_back({std::move(job), owner, blocking});
+  return open() ? Status() : RunJobs();
 }
 
 Result<Group::Entry> Group::EntryOf(const std::shared_ptr<Communicator>& communicator,
@@ -41,15 +48,40 @@ Status Group::End() {
   if (depth_ == 0) return InvalidUsage("GroupEnd without a GroupStart on this thread");
   if (--depth_ > 0) return {};
   const Status refused = std::exchange(refused_, Status());
-  if (refused.ok()) return Run();
-  const Status none_ran = refused.WithContext("no call of the group ran, because one was refused");
+  if (refused.ok() && jobs_.empty()) return Run();
+  if (refused.ok() && entries_.empty()) return RunJobs();
+  const Status none_ran =
+      refused.ok() ? InvalidUsage("a group can't both use and make communicators")
+                   : refused.WithContext("no call of the group ran, because one was refused");
+  Drop(none_ran);
+  return none_ran;
+}
+
+Result<double> Group::EndByPredicting() {
+  if (depth_ != 1) return InvalidUsage("only the outermost group can be predicted");
+  depth_ = 0;
+  std::map<Communicator*, std::vector<const Collective*>> of;
+  for (const Entry& entry : entries_) {
+    of[entry.communicator.get()].push_back(&entry.collective);
+  }
+  double seconds = 0;
+  for (const auto& [communicator, collectives] : of) {
+    seconds = std::max(seconds, communicator->Predict(collectives));
+  }
+  const Status refused = std::exchange(refused_, Status());
+  Drop(InvalidUsage("the group was predicted and not run"));
+  if (!refused.ok()) return refused;
+  return seconds;
+}
+
+void Group::Drop(const Status& why) {
+  for (const Begun& begun : std::exchange(jobs_, {})) begun.job->Cancel(why);
   for (Entry& entry : std::exchange(entries_, {})) {
     if (entry.request == nullptr) continue;
     auto completion = std::make_shared<Completion>();
-    completion->Set(none_ran, {});
+    completion->Set(why, {});
     *entry.request = std::make_unique<Pending>(Pending{entry.communicator, std::move(completion)});
   }
-  return none_ran;
 }
 
 Status Group::EnterStreams(std::vector<Entry>* entries) {
@@ -71,6 +103,23 @@ Status Group::EnterStreams(std::vector<Entry>* entries) {
     entry.collective.gate->Release();
   }
   return entered;
+}
+
+Status Group::RunJobs() {
+  std::vector<Begun> jobs = std::exchange(jobs_, {});
+  if (jobs.size() == 1 && jobs.front().blocking) {
+    jobs.front().job->Run();
+    return jobs.front().job->status();
+  }
+  std::map<const void*, std::vector<std::shared_ptr<Job>>> by_owner;
+  for (const Begun& begun : jobs) by_owner[begun.owner].push_back(begun.job);
+  for (auto& [owner, own] : by_owner) RunApart(std::move(own));
+  Status first;
+  for (const Begun& begun : jobs) {
+    const Status status = begun.blocking ? begun.job->Wait() : begun.job->status();
+    if (first.ok() || first.code() == Code::kInProgress) first = status.ok() ? first : status;
+  }
+  return first;
 }
 
 Status Group::Run() {

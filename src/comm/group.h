@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Group: the calls between GroupStart and GroupEnd of one thread, and what every single call is
-// too: a group of one. All state is the calling thread's own.
+// too: a group of one. Either operations, or jobs that make communicators and the like. All state
+// is the calling thread's own.
 
 #ifndef THINWIRE_COMM_GROUP_H_
 #define THINWIRE_COMM_GROUP_H_
@@ -11,6 +12,7 @@
 
 #include "base/status.h"
 #include "comm/communicator.h"
+#include "comm/job.h"
 
 namespace thinwire {
 
@@ -26,11 +28,16 @@ class Group {
   // it if `request` is set or its buffers are a device's. *request is set only on success.
   Status Issue(const std::shared_ptr<Communicator>& communicator, Call call,
                std::unique_ptr<Pending>* request);
+  // In an open group: keeps the job, to run at End. Else: runs it to its end or, where it doesn't
+  // block, on another thread (kInProgress). Those of one `owner` run one after another.
+  Status Issue(std::shared_ptr<Job> job, const void* owner, bool blocking);
   // A call that the API refused before it became a Call: the group must not run without it.
   Status Refuse(Status status);
 
   // Ends the innermost group; the outermost runs all calls and returns the first error.
   Status End();
+  // End, without running anything: how long the operations would take (Communicator::Predict).
+  Result<double> EndByPredicting();
 
  private:
   struct Entry {
@@ -44,13 +51,22 @@ class Group {
   // The call as an entry: as it is, or as the part of it that crosses sites.
   static Result<Entry> EntryOf(const std::shared_ptr<Communicator>& communicator, const Call& call,
                                std::unique_ptr<Pending>* request);
+  struct Begun {
+    std::shared_ptr<Job> job;
+    const void* owner;
+    bool blocking;
+  };
   Status Run();
+  Status RunJobs();
+  // Forgets what the group holds, whose requests end so.
+  void Drop(const Status& why);
   // Puts the calls on devices into the order of their streams.
   static Status EnterStreams(std::vector<Entry>* entries);
 
   int depth_ = 0;
   Status refused_;
   std::vector<Entry> entries_;
+  std::vector<Begun> jobs_;
 };
 
 }  // namespace thinwire

@@ -136,7 +136,8 @@ Result<std::unique_ptr<Hierarchy>> Hierarchy::Make(Communicator* whole, const Si
                                           made->site_rank_, made->site_ranks_));
   TW_ASSIGN(made->between_,
             Communicator::Create(all[static_cast<size_t>(first_of_share)].between, own_site,
-                                 static_cast<int>(sites.ranks.size()), across, whole));
+                                 static_cast<int>(sites.ranks.size()), across,
+                                 {.whole = whole, .links = {}, .shape = {}}));
   return made;
 }
 

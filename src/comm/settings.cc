@@ -51,6 +51,7 @@ Result<SharedSettings> SharedSettings::FromEnv(const Env& env, const std::string
 std::string SharedSettings::Pack() const {
   std::string blob;
   Append(address, &blob);
+  Append(meeting_place, &blob);
   Append(link, &blob);
   AppendNumber(segment_bytes, &blob);
   AppendNumber(epoch, &blob);
@@ -61,6 +62,7 @@ Result<SharedSettings> SharedSettings::Unpack(const std::string& blob) {
   std::string_view rest = blob;
   SharedSettings settings;
   TW_ASSIGN(settings.address, TakeText(&rest));
+  TW_ASSIGN(settings.meeting_place, TakeText(&rest));
   TW_ASSIGN(settings.link, TakeText(&rest));
   TW_ASSIGN(settings.segment_bytes, TakeNumber(&rest));
   TW_ASSIGN(const uint64_t epoch, TakeNumber(&rest));

@@ -6,6 +6,7 @@
 #ifndef THINWIRE_DEVICE_CUDA_MODULE_H_
 #define THINWIRE_DEVICE_CUDA_MODULE_H_
 
+#include <cstddef>
 #include <memory>
 
 #include "base/status.h"
@@ -19,6 +20,12 @@ inline constexpr const char* kCudaModuleSymbol = "thinwire_make_cuda_device";
 // The device, or why there is none, in *made. Module and library are of one build.
 using MakeCudaDeviceFunction = void(const CudaOptions* options,
                                     Result<std::unique_ptr<Device>>* made);
+
+// Memory of the current device.
+inline constexpr const char* kCudaAllocateSymbol = "thinwire_allocate_cuda_memory";
+inline constexpr const char* kCudaFreeSymbol = "thinwire_free_cuda_memory";
+using AllocateCudaMemoryFunction = void(size_t bytes, void** memory, Status* status);
+using FreeCudaMemoryFunction = void(void* memory, Status* status);
 
 }  // namespace thinwire
 

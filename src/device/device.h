@@ -51,6 +51,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual std::string_view name() const = 0;
+  // Among devices of its kind; -1: of the host, which is one.
+  virtual int number() const { return -1; }
 
   // Memory that the passes, the transport and the host can use; freed by FreeStaging.
   virtual std::byte* AllocateStaging(size_t bytes) = 0;

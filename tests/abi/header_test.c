@@ -25,7 +25,7 @@ static void Check(void) {
   CHECK(sizeof(ncclUniqueId) == 128 && NCCL_UNIQUE_ID_BYTES == 128);
   CHECK(sizeof(ncclResult_t) == 4 && sizeof(ncclDataType_t) == 4 && sizeof(ncclRedOp_t) == 4);
   CHECK(sizeof(ncclComm_t) == sizeof(void*) && sizeof(cudaStream_t) == sizeof(void*));
-  CHECK(ncclRemoteError == 6 && ncclInProgress == 7 && ncclNumResults == 8);
+  CHECK(ncclRemoteError == 6 && ncclInProgress == 7 && ncclTimeout == 8 && ncclNumResults == 9);
   CHECK(ncclInt8 == 0 && ncclChar == 0 && ncclUint8 == 1 && ncclInt32 == 2 && ncclInt == 2);
   CHECK(ncclUint32 == 3 && ncclInt64 == 4 && ncclUint64 == 5 && ncclFloat16 == 6);
   CHECK(ncclHalf == 6 && ncclFloat32 == 7 && ncclFloat == 7 && ncclFloat64 == 8);
@@ -33,7 +33,7 @@ static void Check(void) {
   CHECK(ncclNumTypes == 12);
   CHECK(ncclSum == 0 && ncclProd == 1 && ncclMax == 2 && ncclMin == 3 && ncclAvg == 4);
   CHECK(ncclNumOps == 5 && ncclMaxRedOp == 0x7fffffff);
-  CHECK(NCCL_VERSION(2, 28, 9) == NCCL_VERSION_CODE && NCCL_VERSION(2, 7, 8) == 2708);
+  CHECK(NCCL_VERSION(2, 31, 2) == NCCL_VERSION_CODE && NCCL_VERSION(2, 7, 8) == 2708);
   result = ncclGetVersion(&version);
   CHECK(result == ncclSuccess && version == NCCL_VERSION_CODE);
   CHECK(pncclGetVersion(&version) == ncclSuccess);
@@ -48,7 +48,7 @@ static void Check(void) {
   int version = 0;
   CHECK(sizeof(thinwireUniqueId) == 128);
   CHECK(sizeof(thinwireResult_t) == 4 && sizeof(thinwireOperation_t) == 4);
-  CHECK(sizeof(thinwireConfig_t) == 136 && config.size == sizeof(config));
+  CHECK(sizeof(thinwireConfig_t) == 144 && config.size == sizeof(config));
   CHECK(config.magic == THINWIRE_CONFIG_MAGIC && config.version == THINWIRE_VERSION_CODE);
   CHECK(config.transport == NULL && config.netInterface == NULL && config.segmentBytes == 0);
   CHECK(config.timeoutSeconds < 0 && config.silenceSeconds < 0 && config.measureError < 0);

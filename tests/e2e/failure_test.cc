@@ -259,7 +259,7 @@ TEST(DepartureTest, AbortFreesThoseWhoWaitHereAndElsewhere) {
     std::atomic<int> started{0};
     std::thread aborts([&] {
       while (started < 2) std::this_thread::yield();
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
       EXPECT_EQ(thinwireCommAbort(comms.Release(0)), thinwireSuccess);
     });
     comms.OnRanks([&](int rank, thinwireComm_t comm) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bootstrap/meeting_places.h"
+
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "base/hmac.h"
+#include "bootstrap/mpi_rendezvous.h"
+
+namespace thinwire {
+
+Result<MeetingPlaces> MeetingPlaces::Open(const UniqueId& id, int rank,
+                                          const RendezvousServer::Options& options) {
+  TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
+  MeetingPlaces places;
+  places.secret_ = fields.secret;
+  places.rank_ = rank;
+  UniqueIdFields own;
+  if (!IsMpiId(fields)) {
+    TW_ASSIGN(places.listener_, RendezvousServer::Listen(options, &own));
+  }
+  places.places_.push_back(std::move(own));
+  return places;
+}
+
+std::string MeetingPlaces::own() const {
+  const UniqueId id = PackUniqueId(places_.front());
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
+Status MeetingPlaces::Learn(const std::vector<std::string>& all) {
+  places_.clear();
+  for (const std::string& packed : all) {
+    UniqueId id;
+    if (packed.size() != id.bytes.size()) {
+      return RemoteError("rank {} names a meeting place of {} bytes; it must have {}",
+                         places_.size(), packed.size(), id.bytes.size());
+    }
+    std::memcpy(id.bytes.data(), packed.data(), packed.size());
+    TW_ASSIGN(UniqueIdFields place, ParseUniqueId(id));
+    places_.push_back(std::move(place));
+  }
+  return {};
+}
+
+Result<UniqueId> MeetingPlaces::Meet(int host, std::string_view purpose) const {
+  UniqueIdFields fields = places_[static_cast<size_t>(host)];
+  if (fields.addresses.empty()) {
+    return InvalidUsage(
+        "communicators that were gathered by MPI can't be split, shrunk or grown; do it by MPI, "
+        "and make a new one");
+  }
+  fields.secret = HmacSha256(secret_, {BytesOf(purpose)});
+  if (host == rank_) TW_TRY(RendezvousServer::StartOn(listener_, fields.secret));
+  return PackUniqueId(fields);
+}
+
+}  // namespace thinwire

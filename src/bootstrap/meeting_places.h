@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// MeetingPlaces: where the ranks of a communicator can gather anew, to make another one, without
+// its transport and even when it has failed. Every rank keeps a listening socket; all know its
+// address, and from the communicator's secret a secret for each purpose. So a subset of the ranks
+// can meet without a word: whom they meet at and for what is all they must agree on.
+
+#ifndef THINWIRE_BOOTSTRAP_MEETING_PLACES_H_
+#define THINWIRE_BOOTSTRAP_MEETING_PLACES_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/socket.h"
+#include "base/status.h"
+#include "bootstrap/rendezvous.h"
+#include "bootstrap/unique_id.h"
+
+namespace thinwire {
+
+class MeetingPlaces {
+ public:
+  // Opens this rank's own; `id`: of the communicator. Where MPI gathers the ranks there are none.
+  static Result<MeetingPlaces> Open(const UniqueId& id, int rank,
+                                    const RendezvousServer::Options& options);
+
+  // This rank's address, for the others; then those of all, by rank.
+  std::string own() const;
+  Status Learn(const std::vector<std::string>& all);
+
+  // The id by which ranks meet at `host` for `purpose`; where that is this rank, it now listens.
+  // Meetings at one place come one after another.
+  Result<UniqueId> Meet(int host, std::string_view purpose) const;
+
+ private:
+  Secret secret_{};
+  int rank_ = 0;
+  Fd listener_;
+  std::vector<UniqueIdFields> places_;  // without secrets; this rank's own alone before Learn
+};
+
+}  // namespace thinwire
+
+#endif  // THINWIRE_BOOTSTRAP_MEETING_PLACES_H_

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/job.h"
+
+#include <exception>
+#include <thread>
+#include <utility>
+
+namespace thinwire {
+
+void Job::Run() {
+  Status status;
+  try {
+    status = std::exchange(work_, nullptr)();
+  } catch (const std::exception& failure) {
+    status = SystemError("out of resources: {}", failure.what());
+  }
+  Cancel(status);
+}
+
+void Job::Cancel(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  status_ = status;
+  done_ = true;
+  ended_.notify_all();
+}
+
+Status Job::status() const {
+  const std::lock_guard lock(mutex_);
+  return done_ ? status_ : Error(Code::kInProgress, "it has not ended");
+}
+
+Status Job::Wait() const {
+  std::unique_lock lock(mutex_);
+  ended_.wait(lock, [this] { return done_; });
+  return status_;
+}
+
+void RunApart(std::vector<std::shared_ptr<Job>> jobs) {
+  std::thread([jobs = std::move(jobs)] {
+    for (const auto& job : jobs) job->Run();
+  }).detach();
+}
+
+}  // namespace thinwire
