@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hmac.h"
+#include "base/log.h"
 #include "bootstrap/mpi_rendezvous.h"
 
 namespace thinwire {
@@ -17,8 +18,14 @@ Result<MeetingPlaces> MeetingPlaces::Open(const UniqueId& id, int rank,
   places.secret_ = fields.secret;
   places.rank_ = rank;
   UniqueIdFields own;
-  if (!IsMpiId(fields)) {
-    TW_ASSIGN(places.listener_, RendezvousServer::Listen(options, &own));
+  Result<Fd> listener = IsMpiId(fields) ? InvalidUsage("MPI gathers the ranks")
+                                        : RendezvousServer::Listen(options, &own);
+  if (listener.ok()) {
+    places.listener_ = std::move(listener).value();
+  } else {
+    own = {};
+    TW_LOG(kInfo, "rank {} has no place for others to meet at: {}", rank,
+           listener.status().message());
   }
   places.places_.push_back(std::move(own));
   return places;
@@ -48,8 +55,9 @@ Result<UniqueId> MeetingPlaces::Meet(int host, std::string_view purpose) const {
   UniqueIdFields fields = places_[static_cast<size_t>(host)];
   if (fields.addresses.empty()) {
     return InvalidUsage(
-        "communicators that were gathered by MPI can't be split, shrunk or grown; do it by MPI, "
-        "and make a new one");
+        "rank {} has no place for ranks to meet at: THINWIRE_PORT_RANGE has no port left there, or "
+        "its ranks were gathered by MPI, by which others must be made as well",
+        host);
   }
   fields.secret = HmacSha256(secret_, {BytesOf(purpose)});
   if (host == rank_) TW_TRY(RendezvousServer::StartOn(listener_, fields.secret));

@@ -21,7 +21,8 @@ namespace thinwire {
 
 class MeetingPlaces {
  public:
-  // Opens this rank's own; `id`: of the communicator. Where MPI gathers the ranks there are none.
+  // Opens this rank's own; `id`: of the communicator. There is none where MPI gathers the ranks, or
+  // no port is left to listen on, which is an error only when ranks are to meet there.
   static Result<MeetingPlaces> Open(const UniqueId& id, int rank,
                                     const RendezvousServer::Options& options);
 
