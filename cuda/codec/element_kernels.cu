@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Passes over elements that no codec touches: reductions of any type, and conversions between
-// floating types.
+// Passes over elements that no codec touches: reductions and products of any type, and conversions
+// between floating types.
 
 #include "codec/reduce_math.h"
 #include "cuda/codec/kernels.h"
@@ -11,7 +11,7 @@
 namespace thinwire::cuda {
 namespace {
 
-// Calls body with the type of `dtype`, any one.
+// Calls body with the type of `dtype`, a floating one.
 template <typename Body>
 __host__ __device__ inline void WithFloating(DataType dtype, Body&& body) {
   switch (dtype) {
@@ -115,18 +115,37 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+template <typename Type>
+__global__ void __launch_bounds__(kThreads)
+    ScaleKernel(const __grid_constant__ ScaleArguments arguments) {
+  using Raw = typename Type::Raw;
+  Raw scalar;
+  if (arguments.factor.at != nullptr) {
+    scalar = *static_cast<const Raw*>(arguments.factor.at);
+  } else {
+    memcpy(&scalar, &arguments.factor.value, sizeof(scalar));
+  }
+  const auto factor = Type::Widened(scalar);
+  for (size_t block = blockIdx.x; block * kOfBlock < arguments.count; block += gridDim.x) {
+#pragma unroll
+    for (int i = 0; i < kOfThread; ++i) {
+      const size_t at = ElementAt(block, i);
+      if (at >= arguments.count) continue;
+      static_cast<typename Type::Wide*>(arguments.target)[at] =
+          reduce::Scaled(Type::Widened(static_cast<const Raw*>(arguments.source)[at]), factor);
+    }
+  }
+}
+
 template <typename Arguments>
 cudaError_t Launch(void (*kernel)(Arguments), const Arguments& arguments, const Queue& queue) {
   return LaunchOn(queue, (arguments.count + kOfBlock - 1) / kOfBlock, kernel, arguments);
 }
 
-}  // namespace
-
-cudaError_t ReduceElements(const ReduceArguments& arguments, const Queue& queue) {
-  const auto launch = [&](auto type) {
-    return Launch<ReduceArguments>(ReduceElementsKernel<decltype(type)>, arguments, queue);
-  };
-  switch (arguments.dtype) {
+// launch(type of `dtype`, any one).
+template <typename LaunchOf>
+cudaError_t WithAny(DataType dtype, LaunchOf launch) {
+  switch (dtype) {
     case DataType::kInt8:
       return launch(OwnElements<int8_t>());
     case DataType::kUint8:
@@ -141,10 +160,25 @@ cudaError_t ReduceElements(const ReduceArguments& arguments, const Queue& queue)
       return launch(OwnElements<uint64_t>());
     default: {
       cudaError_t launched = cudaSuccess;
-      WithFloating(arguments.dtype, [&](auto type) { launched = launch(type); });
+      WithFloating(dtype, [&](auto type) { launched = launch(type); });
       return launched;
     }
   }
+}
+
+}  // namespace
+
+cudaError_t ReduceElements(const ReduceArguments& arguments, const Queue& queue) {
+  const auto launch = [&](auto type) {
+    return Launch<ReduceArguments>(ReduceElementsKernel<decltype(type)>, arguments, queue);
+  };
+  return WithAny(arguments.dtype, launch);
+}
+
+cudaError_t ScaleElements(const ScaleArguments& arguments, const Queue& queue) {
+  return WithAny(arguments.dtype, [&](auto type) {
+    return Launch<ScaleArguments>(ScaleKernel<decltype(type)>, arguments, queue);
+  });
 }
 
 cudaError_t ConvertElements(const ConvertArguments& arguments, const Queue& queue) {

@@ -13,6 +13,7 @@
 
 #include "base/types.h"
 #include "codec/codec_shape.h"
+#include "codec/factor.h"
 #include "codec/noise.h"
 
 namespace thinwire::cuda {
@@ -120,6 +121,17 @@ struct ConvertArguments {
   size_t count = 0;
 };
 cudaError_t ConvertElements(const ConvertArguments& arguments, const Queue& queue);
+
+// target[i] = factor * source[i], in the type that elements of `dtype` are reduced in: binary32 for
+// narrow floats, else their own.
+struct ScaleArguments {
+  const void* source = nullptr;
+  DataType dtype = DataType::kFloat32;
+  Factor factor = {};
+  size_t count = 0;
+  void* target = nullptr;
+};
+cudaError_t ScaleElements(const ScaleArguments& arguments, const Queue& queue);
 
 // steps[b] = what block b of kStepElements elements needs (Codec::MeasureSteps), of iq8 or iq4.
 struct MeasureArguments {

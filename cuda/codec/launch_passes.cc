@@ -25,6 +25,11 @@ CodecShape ShapeOf(const Codec* codec) {
   return codec == nullptr ? RawCodec().shape() : codec->shape();
 }
 
+// The type that elements are reduced in.
+DataType WideOf(DataType dtype) {
+  return IsFloating(dtype) && dtype != DataType::kFloat64 ? kFloat : dtype;
+}
+
 // One pass on its way: what it needs besides its kernel.
 class Preparation {
  public:
@@ -103,6 +108,7 @@ class Preparation {
     TermArguments fit = {.bytes = reinterpret_cast<const uint8_t*>(term.bytes.data()),
                          .run_bytes = term.bytes.size()};
     if (IsStanding(term)) return Reference(term.state, count);
+    if (term.factor != nullptr) return Product(term, dtype, count);
     TW_ASSIGN(fit.state, Fit(term.state, count));
     const auto elements = ElementsOf(term.codec, dtype);
     if (elements) {
@@ -122,6 +128,20 @@ class Preparation {
     }
     if (elements || ShapeOf(term.codec) == family) return fit;
     return Decoded(term.codec, fit, dtype, count);
+  }
+
+  // What is multiplied stands in scratch memory, so that no other kernel need know of factors.
+  Result<TermArguments> Product(const Term& term, DataType dtype, size_t count) {
+    const DataType wide = WideOf(dtype);
+    TW_ASSIGN(void* const product, Room(count * SizeOf(wide)));
+    TW_TRY(CheckCuda(ScaleElements({.source = term.bytes.data(),
+                                    .dtype = dtype,
+                                    .factor = *term.factor,
+                                    .count = count,
+                                    .target = product},
+                                   on_.queue),
+                     "multiplying elements"));
+    return TermArguments{.bytes = static_cast<const uint8_t*>(product), .dtype = wide};
   }
 
   // Exact codecs give elements of `dtype`, others binary32.
@@ -256,8 +276,7 @@ Status ReduceDense(const ReducePass& pass, const PassTarget& on, void* target) {
                                .count = pass.count,
                                .dense = target,
                                .dtype = pass.dtype};
-  const bool narrow = IsFloating(pass.dtype) && pass.dtype != DataType::kFloat64;
-  const DataType wide = narrow ? kFloat : pass.dtype;
+  const DataType wide = WideOf(pass.dtype);
   const auto launch = [&](const ReduceArguments& portion) {
     return CheckCuda(ReduceElements(portion, on.queue), "reducing elements");
   };

@@ -354,7 +354,7 @@ THINWIRE_NCCL_API(ncclResult_t, ncclGroupStart, (void));
 THINWIRE_NCCL_API(ncclResult_t, ncclGroupEnd, (void));
 THINWIRE_NCCL_API(ncclResult_t, ncclGroupSimulateEnd, (ncclSimInfo_t * simInfo));
 
-/* Reductions of the caller. Not yet: ncclInvalidUsage. */
+/* Sums of what each rank multiplies first by a scalar of its own. */
 THINWIRE_NCCL_API(ncclResult_t, ncclRedOpCreatePreMulSum,
                   (ncclRedOp_t * op, void* scalar, ncclDataType_t datatype,
                    ncclScalarResidence_t residence, ncclComm_t comm));

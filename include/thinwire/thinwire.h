@@ -286,6 +286,21 @@ typedef struct {
         NULL, THINWIRE_NO_KEY                                                                    \
   }
 
+/* Makes a reduction for `comm` and `dtype`: the sum of what each rank multiplies first by a scalar
+ * of its own, in the arithmetic of sums; for half, bfloat16 and 8-bit floats in binary32, rounded
+ * once. On the host the scalar is read at once; in memory of the device, while an operation runs.
+ * It may be destroyed as soon as the calls that use it have returned. */
+typedef enum {
+  thinwireScalarDevice = 0,
+  thinwireScalarHost = 1,
+  thinwireMaxScalarPlace = 0x7fffffff
+} thinwireScalarPlace_t;
+THINWIRE_API thinwireResult_t thinwireRedOpCreateScaledSum(thinwireRedOp_t* op, const void* scalar,
+                                                           thinwireDataType_t dtype,
+                                                           thinwireScalarPlace_t place,
+                                                           thinwireComm_t comm);
+THINWIRE_API thinwireResult_t thinwireRedOpDestroy(thinwireRedOp_t op, thinwireComm_t comm);
+
 /* recv[i] = op over r of send_r[i], i < count, on every rank. */
 THINWIRE_API thinwireResult_t thinwireAllReduce(const void* send, void* recv, size_t count,
                                                 thinwireDataType_t dtype, thinwireRedOp_t op,

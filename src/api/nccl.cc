@@ -179,19 +179,15 @@ NCCL_DEFINE(ncclResult_t, ncclRecv,
   });
 }
 
-// Not yet: as NCCL answers what it can't do.
 NCCL_DEFINE(ncclResult_t, ncclRedOpCreatePreMulSum,
-            (ncclRedOp_t* /*op*/, void* /*scalar*/, ncclDataType_t /*datatype*/,
-             ncclScalarResidence_t /*residence*/, ncclComm_t comm)) {
-  int rank = 0;
-  const ncclResult_t asked = ToNccl(thinwireCommUserRank(comm, &rank));
-  return asked != ncclSuccess
-             ? asked
-             : Refuse(ncclInvalidUsage, "RedOpCreatePreMulSum: Thinwire does not have it yet");
+            (ncclRedOp_t * op, void* scalar, ncclDataType_t datatype,
+             ncclScalarResidence_t residence, ncclComm_t comm)) {
+  return ToNccl(thinwireRedOpCreateScaledSum(reinterpret_cast<thinwireRedOp_t*>(op), scalar,
+                                             Type(datatype),
+                                             static_cast<thinwireScalarPlace_t>(residence), comm));
 }
-NCCL_DEFINE(ncclResult_t, ncclRedOpDestroy, (ncclRedOp_t op, ncclComm_t /*comm*/)) {
-  return Refuse(ncclInvalidArgument, op < ncclNumOps ? "RedOpDestroy: the reduction is built in"
-                                                     : "RedOpDestroy: there is no such reduction");
+NCCL_DEFINE(ncclResult_t, ncclRedOpDestroy, (ncclRedOp_t op, ncclComm_t comm)) {
+  return ToNccl(thinwireRedOpDestroy(Op(op), comm));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclGroupStart, (void)) { return ToNccl(thinwireGroupStart()); }

@@ -4,7 +4,9 @@
 
 #include "thinwire/thinwire.h"
 
+#include <cstring>
 #include <memory>
+#include <string>
 
 #include "api/guard.h"
 #include "api/handle.h"
@@ -21,14 +23,11 @@ namespace thinwire {
 namespace {
 
 // Checks what a Call can't hold: values outside their enums, unknown options.
-Result<Call> MakeCall(Operation operation, const void* send, void* recv, size_t count,
-                      thinwireDataType_t dtype, thinwireRedOp_t op, int root,
-                      const thinwireCallOptions_t* options) {
+Result<Call> MakeCall(const Communicator& communicator, Operation operation, const void* send,
+                      void* recv, size_t count, thinwireDataType_t dtype, thinwireRedOp_t op,
+                      int root, const thinwireCallOptions_t* options) {
   if (static_cast<unsigned>(dtype) >= kDataTypes) {
     return InvalidArgument("{}: {} is no data type", NameOf(operation), static_cast<int>(dtype));
-  }
-  if (static_cast<unsigned>(op) >= kReductions) {
-    return InvalidArgument("{}: {} is no reduction", NameOf(operation), static_cast<int>(op));
   }
   Call call;
   call.operation = operation;
@@ -36,7 +35,13 @@ Result<Call> MakeCall(Operation operation, const void* send, void* recv, size_t 
   call.recv = recv;
   call.count = count;
   call.dtype = static_cast<DataType>(dtype);
-  call.reduction = static_cast<Reduction>(op);
+  if (static_cast<unsigned>(op) < kReductions) {
+    call.reduction = static_cast<Reduction>(op);
+  } else {
+    Result<Factor> factor = communicator.FindReduction(static_cast<int>(op), call.dtype);
+    if (!factor.ok()) return factor.status().WithContext(std::string(NameOf(operation)));
+    call.factor = std::move(factor).value();
+  }
   call.root = root;
   if (options == nullptr) return call;
   if (options->magic != THINWIRE_CALL_MAGIC || options->size != sizeof(thinwireCallOptions_t)) {
@@ -56,7 +61,8 @@ thinwireResult_t Issue(thinwireComm_t comm, Operation operation, const void* sen
     Group& group = Group::Current();
     const auto communicator = Ready(comm);
     if (!communicator.ok()) return group.Refuse(communicator.status());
-    Result<Call> call = MakeCall(operation, send, recv, count, dtype, op, root, options);
+    Result<Call> call =
+        MakeCall(*communicator.value(), operation, send, recv, count, dtype, op, root, options);
     if (!call.ok()) return group.Refuse(call.status());
     if (options == nullptr || options->request == nullptr) {
       return group.Issue(communicator.value(), call.value(), nullptr);
@@ -120,6 +126,43 @@ thinwireResult_t thinwireAllReduce(const void* send, void* recv, size_t count,
                                    thinwireDataType_t dtype, thinwireRedOp_t op,
                                    thinwireComm_t comm, const thinwireCallOptions_t* options) {
   return Issue(comm, Operation::kAllReduce, send, recv, count, dtype, op, 0, options);
+}
+
+thinwireResult_t thinwireRedOpCreateScaledSum(thinwireRedOp_t* op, const void* scalar,
+                                              thinwireDataType_t dtype, thinwireScalarPlace_t place,
+                                              thinwireComm_t comm) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto communicator, Ready(comm));
+    TW_TRY(CheckPointer(op, "op"));
+    TW_TRY(CheckPointer(scalar, "scalar"));
+    if (static_cast<unsigned>(dtype) >= kDataTypes) {
+      return InvalidArgument("{} is no data type", static_cast<int>(dtype));
+    }
+    const auto type = static_cast<DataType>(dtype);
+    Factor factor;
+    switch (place) {
+      case thinwireScalarDevice:
+        factor.at = scalar;
+        break;
+      case thinwireScalarHost:
+        std::memcpy(factor.value.data(), scalar, SizeOf(type));
+        break;
+      default:
+        return InvalidArgument("{} is no place of a scalar", static_cast<int>(place));
+    }
+    *op = static_cast<thinwireRedOp_t>(communicator->AddReduction(type, factor));
+    return {};
+  });
+}
+
+thinwireResult_t thinwireRedOpDestroy(thinwireRedOp_t op, thinwireComm_t comm) {
+  return Guard([&]() -> Status {
+    if (static_cast<unsigned>(op) < kReductions) {
+      return InvalidArgument("reduction {} is built in", static_cast<int>(op));
+    }
+    TW_ASSIGN(const auto communicator, Ready(comm));
+    return communicator->RemoveReduction(static_cast<int>(op));
+  });
 }
 
 thinwireResult_t thinwireReduceScatter(const void* send, void* recv, size_t recvCount,

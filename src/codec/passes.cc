@@ -67,6 +67,20 @@ Status CheckDecoded(const Codec* codec, std::span<const std::byte> bytes, const 
   return CheckSize(codec == nullptr ? RawCodec() : *codec, bytes.size(), dtype, count);
 }
 
+// A factor as an accumulator.
+template <typename T>
+T FactorOf(const Factor& factor, DataType dtype) {
+  const void* const scalar = factor.at != nullptr ? factor.at : factor.value.data();
+  T value;
+  if constexpr (std::is_same_v<T, float>) {
+    float wide;
+    value = *LoadFloats(scalar, dtype, 1, &wide);
+  } else {
+    std::memcpy(&value, scalar, sizeof(value));
+  }
+  return value;
+}
+
 // ---- One pass with accumulators of type T ----
 
 bool IsDense(const Codec* codec) { return codec == nullptr || codec->id() == CodecId::kRaw; }
@@ -141,7 +155,13 @@ class ReduceLoop {
       }
     }
     Scratch<T> scratch;
-    TW_ASSIGN(const T* x, Load(term, from, size, term == 0 ? sums : scratch.data));
+    T* const room = term == 0 ? sums : scratch.data;
+    TW_ASSIGN(const T* x, Load(term, from, size, room));
+    if (const Factor* factor = pass_.terms[term].factor) {
+      const T by = FactorOf<T>(*factor, pass_.dtype);
+      for (size_t i = 0; i < size; ++i) room[i] = reduce::Scaled(x[i], by);
+      x = room;
+    }
     if (term > 0) {
       Combine(pass_.reduction, x, size, sums);
     } else if (x != sums) {
@@ -234,6 +254,9 @@ Status CheckPass(const ReducePass& pass) {
   for (size_t i = 0; i < pass.terms.size(); ++i) {
     const Term& term = pass.terms[i];
     TW_TRY(CheckCodec(term.codec, pass));
+    if (term.factor != nullptr && (term.codec != nullptr || term.state.kind != Feedback::kNone)) {
+      return InternalError("reduce: term {} has a factor, but is not dense", i);
+    }
     const Status fits = CheckDecoded(term.codec, term.bytes, term.state, pass.dtype, pass.count);
     if (!fits.ok()) return fits.WithContext(fmt::format("reduce: term {}", i));
   }

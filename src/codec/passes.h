@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/types.h"
 #include "codec/codec.h"
+#include "codec/factor.h"
 
 namespace thinwire {
 
@@ -58,12 +59,13 @@ Status Decode(const DecodePass& pass);
 struct Term {
   const Codec* codec = nullptr;
   std::span<const std::byte> bytes;
-  StateSpan state = {};  // a reference, advanced as by Decode
+  StateSpan state = {};            // a reference, advanced as by Decode
+  const Factor* factor = nullptr;  // of dense elements; it need not outlive the call
 };
 
 // output = reduction of the terms, in the order given (callers give rank order):
 //   kSum  ((t0 + t1) + t2) + ...      kAvg  the same divided by `divisor`
-//   kProd, kMin, kMax likewise.
+//   kProd, kMin, kMax likewise; a term with a factor counts as factor * t, not rounded in between.
 // Arithmetic: half, bfloat16 and the 8-bit floats are widened to binary32, reduced there and
 // rounded once (to nearest, ties to even); float in binary32; double in binary64; integers in their
 // own width, modulo 2^bits. kAvg: floats multiply the sum by 1/divisor (binary32 or binary64);

@@ -30,6 +30,16 @@ TW_HOST_DEVICE constexpr T Combined(T a, T b) {
   }
 }
 
+// A contribution that its rank multiplies first. Integers wrap.
+template <typename T>
+TW_HOST_DEVICE constexpr T Scaled(T x, T factor) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return x * factor;
+  } else {
+    return static_cast<T>(static_cast<uint64_t>(x) * static_cast<uint64_t>(factor));
+  }
+}
+
 // Floats are multiplied by 1 / divisor; integers divided, toward zero.
 template <typename T>
 TW_HOST_DEVICE constexpr T Averaged(T sum, int divisor) {

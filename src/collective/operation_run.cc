@@ -218,13 +218,12 @@ Result<Ticket> OperationRun::Start(Item item) {
   const size_t count = CountOf(item);
   switch (step.verb) {
     case Verb::kCopy:
+      if (collective_.factor) return StartReduce(step, item, {kOwnInput});
       return device_->Copy(InputAt(step, item), OutputAt(step, item),
                            count * SizeOf(request.dtype));
     case Verb::kEncode: {
+      if (collective_.factor) return StartReduce(step, item, {kOwnInput});
       TW_ASSIGN(const Target target, NewStaging(step, item));
-      Staged& slot = slots_.at({step.slot, item.segment});
-      slot.unsent = sends_of_[step.slot];
-      if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
       return device_->Encode({.codec = target.codec,
                               .source = InputAt(step, item),
                               .dtype = request.dtype,
@@ -235,7 +234,7 @@ Result<Ticket> OperationRun::Start(Item item) {
                               .steps = target.steps});
     }
     case Verb::kReduce:
-      return StartReduce(step, item);
+      return StartReduce(step, item, step.terms);
     case Verb::kDecode: {
       const Term contents = Contents({step.slot, item.segment});
       return device_->Decode({.codec = contents.codec,
@@ -253,14 +252,17 @@ Result<Ticket> OperationRun::Start(Item item) {
   return InternalError("step {} of {} is no computation", item.step, Describe());
 }
 
-Result<Ticket> OperationRun::StartReduce(const Step& step, Item item) {
+Result<Ticket> OperationRun::StartReduce(const Step& step, Item item,
+                                         const std::vector<SlotId>& of) {
   const PlanRequest& request = plan().request;
   const size_t count = CountOf(item);
   std::vector<Term> terms;
-  for (const SlotId term : step.terms) {
+  for (const SlotId term : of) {
     if (term == kOwnInput) {
       const auto* input = static_cast<const std::byte*>(InputAt(step, item));
-      terms.push_back({.codec = nullptr, .bytes = {input, count * SizeOf(request.dtype)}});
+      terms.push_back({.codec = nullptr,
+                       .bytes = {input, count * SizeOf(request.dtype)},
+                       .factor = collective_.factor ? &*collective_.factor : nullptr});
     } else {
       terms.push_back(Contents({term, item.segment}));
     }
@@ -326,6 +328,10 @@ Result<OperationRun::Target> OperationRun::NewStaging(const Step& step, Item ite
   if (slot.staging == nullptr) return SystemError("{}: no staging memory is left", Describe());
   slot.frame = {slot.staging, bytes};
   if (head_bytes() > 0) PackHead(id, slot.content, slot.staging + kFrameHeaderBytes);
+  if (step.verb == Verb::kEncode) {
+    slot.unsent = sends_of_[step.slot];
+    if (slot.unsent > 0) staged_bytes_ += slot.frame.size();
+  }
   const uint64_t words[] = {header_.communicator,
                             header_.epoch,
                             header_.source,

@@ -42,9 +42,10 @@ struct Collective {
   std::shared_ptr<const Plan> plan;
   const void* input = nullptr;
   void* output = nullptr;
-  uint64_t sequence = 0;       // of the communicator; for send and recv, of the ordered pair
-  bool measure_error = false;  // decode what was encoded and add up the error
-  uint64_t key = kNoKey;       // whose state; all ranks must bring the same
+  uint64_t sequence = 0;         // of the communicator; for send and recv, of the ordered pair
+  bool measure_error = false;    // decode what was encoded and add up the error
+  uint64_t key = kNoKey;         // whose state; all ranks must bring the same
+  std::optional<Factor> factor;  // what this rank contributes is multiplied by it first
   std::shared_ptr<OperationState> state;  // of codecs that keep one
   std::shared_ptr<AgreedSteps> steps;     // of codecs whose sums are exact
   // By which the ranks agree on `steps`: an operation that ends before this one computes anything.
@@ -182,7 +183,8 @@ class OperationRun {
   };
 
   Result<Ticket> Start(Item item);
-  Result<Ticket> StartReduce(const Step& step, Item item);
+  // `of`: the terms.
+  Result<Ticket> StartReduce(const Step& step, Item item, const std::vector<SlotId>& of);
   Status FinishCompute(Item item);
   Status Measure(Item item);
   Result<Target> NewStaging(const Step& step, Item item);

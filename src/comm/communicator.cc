@@ -160,6 +160,27 @@ Status Communicator::error() const {
   return own.ok() && hierarchy_ != nullptr ? hierarchy_->between()->error() : own;
 }
 
+int Communicator::AddReduction(DataType dtype, const Factor& factor) {
+  int number = kReductions;
+  while (reductions_.contains(number)) ++number;
+  reductions_.emplace(number, std::pair(dtype, factor));
+  return number;
+}
+
+Result<Factor> Communicator::FindReduction(int number, DataType dtype) const {
+  const auto found = reductions_.find(number);
+  if (found == reductions_.end()) return InvalidArgument("{} is no reduction", number);
+  const auto& [own, factor] = found->second;
+  if (own == dtype) return factor;
+  return InvalidArgument("reduction {} was made for {} elements, not {}", number, NameOf(own),
+                         NameOf(dtype));
+}
+
+Status Communicator::RemoveReduction(int number) {
+  if (reductions_.erase(number) > 0) return {};
+  return InvalidArgument("{} is no reduction that was made on this communicator", number);
+}
+
 void Communicator::Abort(const std::string& why) {
   engine_->Abort(why);
   if (hierarchy_ != nullptr) hierarchy_->Abort(why);
@@ -389,6 +410,11 @@ Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
                                        choice.codec->spec(), kMaxExactRanks);
     choice.codec = &RawCodec();
   }
+  if (choice.codec->sums_exactly() && call.factor) {
+    choice.exact_because =
+        fmt::format("{} agrees on steps of what is not multiplied yet", choice.codec->spec());
+    choice.codec = &RawCodec();
+  }
   if (choice.codec->feedback() != Feedback::kNone && KeyOf(call) == kNoKey) {
     choice.exact_because = fmt::format(
         "{} keeps state, and the call says neither key nor tensor name to keep it under",
@@ -455,11 +481,13 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   TW_ASSIGN(collective.plan, planner_->PlanFor(request, algorithm, rank_));
   if (algorithm == Algorithm::kAuto) LogChoice(request);
   collective.input = call.send;
+  collective.factor = call.factor;
   collective.output = call.recv;
   TW_ASSIGN(collective.device, DeviceOf(call));
   const bool on_host = collective.device == nullptr;
   if (!on_host) TW_TRY(collective.device->Reserve(collective.plan->SumBytes()));
-  collective.measure_error = env_.measure_error && IsFloating(call.dtype) && on_host;
+  collective.measure_error =
+      env_.measure_error && IsFloating(call.dtype) && on_host && !call.factor;
   if (HasStateHead(*request.codec)) collective.key = KeyOf(call);
   if (request.codec->feedback() != Feedback::kNone) {
     collective.state = std::make_shared<HeldState>(collective.plan, collective.key, store_.get());
@@ -519,7 +547,7 @@ Result<std::shared_ptr<Collective>> Communicator::AgreementOn(const Collective& 
 }
 
 double Communicator::Predict(const std::vector<const Collective*>& collectives) {
-  double in_turn = 0;  // collectives
+  double in_turn = 0;   // collectives
   double messages = 0;  // sends and receives: all at once, through one uplink and downlink
   double sent = 0;
   double received = 0;
@@ -532,8 +560,7 @@ double Communicator::Predict(const std::vector<const Collective*>& collectives) 
     }
     if (request.root == rank_) continue;
     const bool sends = request.operation == Operation::kSend;
-    const Link& link =
-        sends ? links().at(rank_, request.root) : links().at(request.root, rank_);
+    const Link& link = sends ? links().at(rank_, request.root) : links().at(request.root, rank_);
     const auto bytes = static_cast<double>(
         collective->plan->PayloadBytes(sends ? Verb::kSend : Verb::kReceive, request.root));
     (sends ? sent : received) += bytes;
@@ -542,8 +569,8 @@ double Communicator::Predict(const std::vector<const Collective*>& collectives) 
   const auto through = [](double bytes, double rate) {
     return rate > 0 ? bytes / (rate * kWireEfficiency) : 0;
   };
-  messages += std::max(through(sent, links().uplink(rank_)),
-                       through(received, links().downlink(rank_)));
+  messages +=
+      std::max(through(sent, links().uplink(rank_)), through(received, links().downlink(rank_)));
   return in_turn + messages;
 }
 

@@ -41,6 +41,7 @@ struct Call {
   const char* policy = nullptr;  // for this call only
   std::string tensor;            // its name, "" if it has none
   uint64_t key = kNoKey;
+  std::optional<Factor> factor;  // what this rank contributes is multiplied by it first
   void* stream = nullptr;  // null where buffers are host memory; else of their device, its default
   bool in_group = false;
 };
@@ -93,6 +94,13 @@ class Communicator {
 
   // The failure that stopped it; OK while it runs, and when it was revoked.
   Status error() const;
+
+  // Sums of what each rank multiplies first by a factor of its own: under numbers from kReductions
+  // on. kInvalidArgument: there is none of that number and type.
+  int AddReduction(DataType dtype, const Factor& factor);
+  Result<Factor> FindReduction(int number, DataType dtype) const;
+  Status RemoveReduction(int number);
+
   void Abort(const std::string& why);
   // Abort, by which it does not count as failed: others can still be made from it. Once.
   Status Revoke();
@@ -177,6 +185,7 @@ class Communicator {
       std::tuple<Operation, DataType, size_t, int, bool, Algorithm, std::optional<CodecTarget>>;
   std::map<AutoKey, CodecChoice> chosen_;
   Counts captured_;  // in graphs, once each
+  std::map<int, std::pair<DataType, Factor>> reductions_;
   std::set<std::tuple<Operation, int, const Codec*>> logged_;
   std::unique_ptr<Hierarchy> hierarchy_;
 };

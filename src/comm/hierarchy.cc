@@ -142,8 +142,8 @@ Result<std::unique_ptr<Hierarchy>> Hierarchy::Make(Communicator* whole, const Si
 }
 
 bool Hierarchy::Takes(const Call& call) const {
-  return call.operation == Operation::kAllReduce && call.count > 0 && device_->Owns(call.send) &&
-         device_->Owns(call.recv);
+  return call.operation == Operation::kAllReduce && call.count > 0 && !call.factor &&
+         device_->Owns(call.send) && device_->Owns(call.recv);
 }
 
 Hierarchy::Share Hierarchy::ShareOf(size_t count) const {

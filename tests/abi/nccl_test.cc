@@ -283,6 +283,22 @@ TEST_F(NcclTest, ACallsConfigurationNamesItsCodec) {
   EXPECT_EQ(ncclGroupEnd(), ncclInvalidArgument);
 }
 
+TEST_F(NcclTest, SumsMultipliedByScalars) {
+  std::vector<double> values = {1, 2, 3};
+  Group([&](int rank, ncclComm_t comm) {
+    double scalar = rank + 1;
+    double* const value = &values[static_cast<size_t>(rank)];
+    ncclRedOp_t op = ncclSum;
+    ncclResult_t result =
+        ncclRedOpCreatePreMulSum(&op, &scalar, ncclDouble, ncclScalarHostImmediate, comm);
+    if (result == ncclSuccess) {
+      result = ncclAllReduce(value, value, 1, ncclDouble, op, comm, nullptr);
+    }
+    return result == ncclSuccess ? ncclRedOpDestroy(op, comm) : result;
+  });
+  EXPECT_EQ(values, (std::vector<double>{14, 14, 14}));
+}
+
 TEST_F(NcclTest, RegistrationsAreTokens) {
   float value = 0;
   void* handle = nullptr;

@@ -199,6 +199,45 @@ TEST_P(ReduceTest, DenseTermsOfArbitraryBitsMatchTheReference) {
   }
 }
 
+TEST_P(ReduceTest, TermsAreMultipliedByTheirFactors) {
+  const size_t count = 4096 + 333;
+  const std::vector<Bytes> inputs = {RandomElements(count), RandomElements(count),
+                                     RandomElements(count)};
+  const Bytes scalars = RandomElements(2);
+  Factor by_value;
+  std::memcpy(by_value.value.data(), scalars.data(), SizeOf(dtype_));
+  const Factor in_memory = {.value = {}, .at = scalars.data() + SizeOf(dtype_)};
+  // The first, an inner one and a single one; what has no factor stays as it is.
+  const std::vector<std::vector<const Factor*>> factors = {
+      {&by_value, nullptr, &in_memory}, {nullptr, &in_memory, nullptr}, {&by_value}};
+  for (const auto& of : factors) {
+    std::vector<Term> terms;
+    for (size_t t = 0; t < of.size(); ++t) {
+      terms.push_back({.codec = nullptr, .bytes = inputs[t], .factor = of[t]});
+    }
+    Bytes output(inputs[0].size());
+    ASSERT_TRUE(Reduce({.terms = terms,
+                        .dtype = dtype_,
+                        .reduction = op_,
+                        .divisor = 3,
+                        .count = count,
+                        .dense = output.data()})
+                    .ok());
+    for (size_t i = 0; i < count; ++i) {
+      const auto product = [&](size_t t) {
+        const Element x = Load(dtype_, inputs[t], i);
+        if (of[t] == nullptr) return x;
+        return Apply(dtype_, Reduction::kProd, x,
+                     Load(dtype_, scalars, of[t] == &by_value ? 0 : 1));
+      };
+      Element want = product(0);
+      for (size_t t = 1; t < of.size(); ++t) want = Apply(dtype_, op_, want, product(t));
+      if (op_ == Reduction::kAvg) want = Average(dtype_, want, 3);
+      ExpectResult(want, output, i);
+    }
+  }
+}
+
 TEST_P(ReduceTest, EncodedTermsMatchTheReferenceOrAreRefused) {
   const size_t count = 2 * 4096 + 55;
   const auto x = test::FiniteInputs(count)[2].second;

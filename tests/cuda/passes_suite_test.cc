@@ -184,7 +184,11 @@ TEST_P(PassesSuite, SumsLikeTheHostAndEncodesTheSum) {
        {kFloat, DataType::kBfloat16, DataType::kFloat64, DataType::kFloat8e5m2}) {
     if (!codec_.Supports(dtype)) continue;
     SCOPED_TRACE(NameOf(dtype));
-    // Coded and dense contributions in turn; more than one launch takes.
+    Factor factor;
+    const Bytes scalar = Elements({-1.5f}, dtype);
+    std::memcpy(factor.value.data(), scalar.data(), scalar.size());
+    // Coded and dense contributions in turn, of which some are multiplied; more than one launch
+    // takes.
     for (const int terms : {1, 4, kMaxTerms + 5}) {
       std::vector<Bytes> contents;
       std::vector<std::unique_ptr<DeviceMemory>> on_device;
@@ -198,8 +202,9 @@ TEST_P(PassesSuite, SumsLikeTheHostAndEncodesTheSum) {
         on_device.push_back(
             std::make_unique<DeviceMemory>(std::span<const std::byte>(contents.back())));
         const Codec* const codec = coded ? &codec_ : nullptr;
-        host_terms.push_back({.codec = codec, .bytes = contents.back()});
-        device_terms.push_back({.codec = codec, .bytes = on_device.back()->bytes()});
+        const Factor* const by = coded || t % 2 == 0 ? nullptr : &factor;
+        host_terms.push_back({.codec = codec, .bytes = contents.back(), .factor = by});
+        device_terms.push_back({.codec = codec, .bytes = on_device.back()->bytes(), .factor = by});
       }
       for (const bool encode : {false, true}) {
         SCOPED_TRACE(testing::Message() << terms << " terms" << (encode ? ", encoded" : ""));
@@ -483,6 +488,16 @@ TEST_P(ReductionSuite, ReducesLikeTheHost) {
         on_device.push_back(std::make_unique<DeviceMemory>(std::span<const std::byte>(content)));
         host_terms.push_back({.codec = nullptr, .bytes = content});
         device_terms.push_back({.codec = nullptr, .bytes = on_device.back()->bytes()});
+      }
+      // The first is multiplied by a value, the last by what stands in memory of the device.
+      Factor by_value, on_host, in_memory;
+      std::memcpy(by_value.value.data(), contents.back().data(), SizeOf(dtype));
+      on_host.at = contents.front().data();
+      in_memory.at = on_device.front()->bytes().data();
+      if (terms > 1) {
+        host_terms.front().factor = device_terms.front().factor = &by_value;
+        host_terms.back().factor = &on_host;
+        device_terms.back().factor = &in_memory;
       }
       Bytes want(count * SizeOf(dtype));
       DeviceMemory got(want.size());
