@@ -20,7 +20,7 @@ Ranks StartRanks(const std::vector<const char*>& what) {
   Ranks ranks;
   for (size_t rank = 0; rank < what.size(); ++rank) {
     ranks.push_back(
-        std::make_unique<RankProcess>(RankProcess::Command{THINWIRE_RANK_PROGRAM, what[rank]},
+        std::make_unique<RankProcess>(RankProcess::Command{THINWIRE_RANK_PROGRAM, {what[rank]}},
                                       static_cast<int>(rank), static_cast<int>(what.size()), port));
   }
   return ranks;

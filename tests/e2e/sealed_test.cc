@@ -51,7 +51,7 @@ TEST(SealedProcessTest, RanksThatSealAndRanksThatDontRefuseEachOtherByName) {
   for (const int rank : {0, 1}) {
     const Encryption encryption(rank == 0 ? "0" : "1");
     ranks.push_back(std::make_unique<RankProcess>(
-        RankProcess::Command{THINWIRE_RANK_PROGRAM, "exit"}, rank, 2, port));
+        RankProcess::Command{THINWIRE_RANK_PROGRAM, {"exit"}}, rank, 2, port));
   }
   for (const size_t rank : {size_t{0}, size_t{1}}) {
     EXPECT_THAT(ranks[rank]->Line(),

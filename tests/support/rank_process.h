@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace thinwire {
 
@@ -36,8 +37,8 @@ inline int PortForRanks() {
 class RankProcess {
  public:
   struct Command {
-    const char* program;
-    const char* argument = nullptr;
+    std::string program;
+    std::vector<std::string> arguments = {};
   };
   RankProcess(const Command& command, int rank, int ranks, int port) {
     int ends[2];
@@ -50,7 +51,12 @@ class RankProcess {
       setenv("WORLD_SIZE", std::to_string(ranks).c_str(), 1);
       setenv("MASTER_ADDR", "127.0.0.1", 1);
       setenv("MASTER_PORT", std::to_string(port).c_str(), 1);
-      execl(command.program, command.program, command.argument, nullptr);
+      std::vector<char*> arguments = {const_cast<char*>(command.program.c_str())};
+      for (const std::string& each : command.arguments) {
+        arguments.push_back(const_cast<char*>(each.c_str()));
+      }
+      arguments.push_back(nullptr);
+      execv(command.program.c_str(), arguments.data());
       _exit(127);
     }
     close(ends[1]);
