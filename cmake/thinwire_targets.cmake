@@ -28,9 +28,9 @@ target_compile_options(thinwire_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wconversion>
   $<$<BOOL:${THINWIRE_WERROR}>:-Werror>)
 if(THINWIRE_SANITIZE)
-  # GCC 12 warns of its own variant and shared_ptr once they are instrumented.
+  # GCC 12 warns of its own variant, shared_ptr and copies once they are instrumented.
   target_compile_options(thinwire_options INTERFACE
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds>)
   add_compile_options(-fsanitize=${THINWIRE_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${THINWIRE_SANITIZE})
 endif()

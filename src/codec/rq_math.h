@@ -185,8 +185,9 @@ TW_HOST_DEVICE constexpr F Restored(F integer, float flip, F scale) {
 }
 template <typename I>
 TW_HOST_DEVICE constexpr I Guarded(I bits, I keep, I instead) {
+  // +-Inf becomes +-FLT_MAX. Not by subtraction, which would overflow in the lanes of -0.
   const I saturated =
-      (bits & 0x7fffffff) == static_cast<int32_t>(kInfBits) ? bits - 1 : bits;  // +-FLT_MAX
+      (bits & 0x7fffffff) == static_cast<int32_t>(kInfBits) ? bits ^ 0x00ffffff : bits;
   return (saturated & keep) | instead;
 }
 
