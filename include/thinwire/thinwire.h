@@ -216,6 +216,10 @@ THINWIRE_API thinwireResult_t thinwireCommDevice(thinwireComm_t comm, int* devic
 THINWIRE_API thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm,
                                                         thinwireResult_t* error);
 
+/* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout of
+ * PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
+THINWIRE_API thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path);
+
 /* Never NULL. */
 THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);
 /* Text of the last failure: of `comm` where it has failed, else of the calling thread; "" if none.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The native C API's communicators: making, ending and asking them.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,10 +15,13 @@
 #include "api/guard.h"
 #include "api/handle.h"
 #include "base/env.h"
+#include "base/log.h"
+#include "base/variables.h"
 #include "bootstrap/launch.h"
 #include "comm/communicator.h"
 #include "comm/group.h"
 #include "comm/offspring.h"
+#include "nccl_compat/nccl.h"
 #include "thinwire/thinwire.h"
 
 namespace thinwire {
@@ -70,11 +76,25 @@ bool Blocks(const Env& env, const thinwireConfig_t* config, bool otherwise) {
   return config == nullptr || config->blocking < 0 ? otherwise : config->blocking != 0;
 }
 
+// Says what this is, once a process; programs and people look for the words "NCCL version".
+void Introduce() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    TW_LOG(kVersion, "NCCL version {}.{}.{}+thinwire{}.{}.{}", NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH,
+           THINWIRE_VERSION_MAJOR, THINWIRE_VERSION_MINOR, THINWIRE_VERSION_PATCH);
+    const std::vector<std::string> ignored = IgnoredVariables();
+    if (ignored.empty()) return;
+    TW_LOG_OF(kEnv, kInfo, "variables of NCCL that mean nothing here: {}",
+              fmt::join(ignored, ", "));
+  });
+}
+
 // A communicator that could not be made.
 void Discard(thinwireComm_t* comm) { (void)Handle::Remove(std::exchange(*comm, nullptr)); }
 
 Status InitRank(thinwireComm_t* comm, int nranks, const UniqueId& id, int rank, const Env& env,
                 bool blocking) {
+  Introduce();
   // Here and not in the job: the CUDA device is that of the calling thread.
   TW_ASSIGN(const auto communicator, Communicator::Prepare(rank, nranks, env, {}));
   const std::shared_ptr<Handle> handle = Handle::Add(blocking);
@@ -285,6 +305,14 @@ thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm, thinwireResult_t
     TW_TRY(CheckPointer(error, "error"));
     *error = static_cast<thinwireResult_t>(handle->AsyncError().code());
     return {};
+  });
+}
+
+thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto made, Ready(comm));
+    TW_TRY(CheckPointer(path, "path"));
+    return made->recorder().Write(path);
   });
 }
 

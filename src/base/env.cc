@@ -2,9 +2,9 @@
 #include "base/env.h"
 
 #include <charconv>
-#include <cstdlib>
 
 #include "base/units.h"
+#include "base/variables.h"
 
 namespace thinwire {
 namespace {
@@ -27,20 +27,15 @@ void List(const char* name, const char* text, const T& fallback) {
   listing->push_back({name, text != nullptr ? text : Shown(fallback), text != nullptr});
 }
 
-const char* Get(const char* name) {
-  const char* text = std::getenv(name);
-  return text != nullptr && *text != '\0' ? text : nullptr;
-}
-
 void ReadText(const char* name, std::string* target) {
-  List(name, Get(name), *target);
-  if (const char* text = Get(name)) *target = text;
+  List(name, Variable(name), *target);
+  if (const char* text = Variable(name)) *target = text;
 }
 
 template <typename T>
 Status ReadParsed(const char* name, Result<T> (*parse)(std::string_view), T* target) {
-  List(name, Get(name), *target);
-  if (const char* text = Get(name)) {
+  List(name, Variable(name), *target);
+  if (const char* text = Variable(name)) {
     Result<T> value = parse(text);
     if (!value.ok()) return value.status().WithContext(name);
     *target = std::move(value).value();
@@ -68,6 +63,11 @@ Result<int> ParseCount(std::string_view text, int least, int most, std::string_v
 Result<int> ParseThreads(std::string_view text) { return ParseCount(text, 1, 1024, "threads"); }
 Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, 128, "flows"); }
 
+Result<size_t> ParseCalls(std::string_view text) {
+  TW_ASSIGN(const int calls, ParseCount(text, 0, 1'000'000, "calls"));
+  return static_cast<size_t>(calls);
+}
+
 Result<PortRange> ParsePortRange(std::string_view text) {
   const size_t dash = text.find('-');
   const Result<int> first = ParsePort(text.substr(0, dash));
@@ -84,6 +84,23 @@ Result<size_t> ParsePiece(std::string_view text) {
   return InvalidArgument("'{}' is out of range: write 1K to 64K", text);
 }
 
+// NCCL's way to name interfaces in ours: "eth,ib", "=eth0", "^docker".
+std::string InterfacesOfPrefixes(std::string_view text) {
+  std::string interfaces;
+  if (text.starts_with('^')) {
+    interfaces = "^";
+    text.remove_prefix(1);
+  }
+  const bool exact = text.starts_with('=');
+  if (exact) text.remove_prefix(1);
+  for (const char c : text) {
+    if (c == ',' && !exact) interfaces += '*';
+    interfaces += c;
+  }
+  if (!text.empty() && !exact) interfaces += '*';
+  return interfaces;
+}
+
 Result<bool> ParseSwitch(std::string_view text) {
   if (text == "0" || text == "1") return text == "1";
   return InvalidArgument("'{}' is not a switch: write 0 or 1", text);
@@ -97,13 +114,19 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_TRANSPORT", &env.transport);
   ReadText("THINWIRE_LINK", &env.link);
   ReadText("THINWIRE_SHAPE", &env.shape);
+  std::string prefixes;
+  ReadText("NCCL_SOCKET_IFNAME", &prefixes);
+  env.interface = InterfacesOfPrefixes(prefixes);
   ReadText("THINWIRE_INTERFACE", &env.interface);
+  ReadText("NCCL_COMM_ID", &env.root);
   ReadText("THINWIRE_DEVICE", &env.device);
   ReadText("NCCL_COMM_BLOCKING", &env.blocking);
   ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
   ReadText("THINWIRE_SITES", &env.sites);
   ReadText("THINWIRE_NCCL", &env.nccl);
   ReadText("THINWIRE_MODULES", &env.modules);
+  ReadText("THINWIRE_FLIGHT_FILE", &env.flight_file);
+  TW_TRY(ReadParsed("THINWIRE_FLIGHT_CALLS", ParseCalls, &env.flight_calls));
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
   ReadText("THINWIRE_CONGESTION", &env.congestion);

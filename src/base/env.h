@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every environment variable the library reads, in one struct: name, meaning and default stand
-// beside the field. Nothing else calls getenv (log.cc reads THINWIRE_DEBUG before this exists).
+// beside the field; docs/env.md is made of these comments. NCCL's configuration files are read as
+// well (variables.h). Nothing else reads variables (log.cc reads its own before this exists).
 
 #ifndef THINWIRE_BASE_ENV_H_
 #define THINWIRE_BASE_ENV_H_
@@ -15,14 +16,27 @@
 namespace thinwire {
 
 struct Env {
-  // THINWIRE_DEBUG: NONE, WARN, INFO or TRACE: what is logged to standard error. Default WARN.
+  // THINWIRE_DEBUG: NONE, VERSION, WARN, INFO or TRACE: what is logged. Default: NCCL_DEBUG, or
+  // else WARN.
+
+  // NCCL_DEBUG: likewise, as with NCCL.
+
+  // NCCL_DEBUG_SUBSYS: whose INFO and TRACE lines are logged: a list of INIT, BOOTSTRAP, ENV, NET,
+  // COLL, TUNING, ALLOC, CALL; all but these after ^. Default: all.
+
+  // NCCL_DEBUG_FILE: where lines go; %h stands for the host's name, %p for the process. Default:
+  // standard error.
+
+  // NCCL_CONF_FILE: a file of variables, NAME=VALUE a line, for those that the environment doesn't
+  // set; /etc/nccl.conf is read after it. Default: ~/.nccl.conf.
 
   // THINWIRE_POLICY: which codec and algorithm operations use (docs/policy.md), e.g. "q8" or
   // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
   std::string policy;
 
-  // THINWIRE_TRANSPORT: tcp, ucx, loopback, mpi (where MPI is installed), or auto: tcp, or ucx where
-  // UCX_TLS says which networks that shall use (docs/design/014-tcp-transport.md). Default auto.
+  // THINWIRE_TRANSPORT: tcp, ucx, loopback, mpi (where MPI is installed), or auto: tcp, or ucx
+  // where UCX_TLS says which networks that shall use (docs/design/014-tcp-transport.md). Default
+  // auto.
   std::string transport = "auto";
 
   // THINWIRE_MPI_PIECE: bytes a piece, in which transport mpi sends messages; 1K to 64K. Must be
@@ -39,8 +53,15 @@ struct Env {
   // of a slow link; for tests and trials on one machine). Default empty: no emulation.
   std::string shape;
 
-  // THINWIRE_INTERFACE: the network interface to use, e.g. eth0. Default empty: every one.
+  // THINWIRE_INTERFACE: the network interfaces to use: eth0, a list, eth* for all that begin so,
+  // all but these after ^. Default: those of NCCL_SOCKET_IFNAME, or else every one.
   std::string interface;
+
+  // NCCL_SOCKET_IFNAME: likewise, as with NCCL: eth for all that begin so, =eth0 for this one.
+
+  // NCCL_COMM_ID: ADDRESS:PORT where rank 0 gathers the ranks, in place of any free port: every
+  // rank may then make the unique id itself. All ranks have the same. Default empty.
+  std::string root;
 
   // THINWIRE_TIMEOUT: how long an operation may wait for its peers. Default 600 s.
   double timeout_seconds = 600;
@@ -55,6 +76,14 @@ struct Env {
   // THINWIRE_EARLY: memory for what one peer sent of calls that this rank has not made yet; more is
   // an error. Default 1G.
   size_t early_bytes = size_t{1} << 30;
+
+  // THINWIRE_FLIGHT_FILE: where a communicator that fails writes what its last calls were, as JSON
+  // for PyTorch's flight recorder tools: %r stands for the rank, %c for the communicator, %h for
+  // the host, %p for the process. Default empty: nowhere.
+  std::string flight_file;
+
+  // THINWIRE_FLIGHT_CALLS: how many calls are kept for that. Default 2000.
+  size_t flight_calls = 2000;
 
   // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 0: what the slowest link carries
   // in 1.5 ms, from 16K to 256K; 128K where links are unknown.

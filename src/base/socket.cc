@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <cstring>
 #include <memory>
@@ -169,30 +171,80 @@ Result<std::vector<IpAddress>> ResolveHost(const std::string& host, size_t limit
   return addresses;
 }
 
-Result<std::vector<IpAddress>> LocalAddresses(const std::string& interface, size_t limit) {
+Result<HostPort> ParseHostPort(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  HostPort parsed;
+  if (colon != text.npos) {
+    std::string_view host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    parsed.host = host;
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), parsed.port);
+    if (error != std::errc() || end != digits.data() + digits.size()) parsed.port = 0;
+  }
+  if (!parsed.host.empty() && parsed.port != 0) return parsed;
+  return InvalidArgument("'{}' is not ADDRESS:PORT", text);
+}
+
+bool MeansInterface(std::string_view interfaces, std::string_view name) {
+  const bool others = interfaces.starts_with('^');
+  if (others) interfaces.remove_prefix(1);
+  if (interfaces.empty()) return true;
+  bool named = false;
+  while (!interfaces.empty() && !named) {
+    std::string_view pattern = interfaces.substr(0, interfaces.find(','));
+    interfaces.remove_prefix(std::min(interfaces.size(), pattern.size() + 1));
+    if (pattern.ends_with('*')) {
+      named = name.starts_with(pattern.substr(0, pattern.size() - 1));
+    } else {
+      named = name == pattern;
+    }
+  }
+  return named != others;
+}
+
+Result<std::vector<std::string>> InterfaceNames(const std::string& interfaces) {
+  const std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> list(if_nameindex(),
+                                                                               &if_freenameindex);
+  if (list == nullptr) return SystemErrno("list the network interfaces");
+  std::vector<std::string> names;
+  std::vector<std::string> meant;
+  for (const struct if_nameindex* i = list.get(); i->if_index != 0; ++i) {
+    names.emplace_back(i->if_name);
+    if (MeansInterface(interfaces, i->if_name)) meant.emplace_back(i->if_name);
+  }
+  if (!meant.empty()) return meant;
+  return InvalidArgument("no network interface is named '{}'; this host has: {}", interfaces,
+                         fmt::join(names, ", "));
+}
+
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return SystemErrno("getifaddrs");
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  // The loopback interface counts where it is named.
+  const bool any = interfaces.empty() || interfaces.starts_with('^');
   std::vector<std::pair<int, IpAddress>> found;
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
     IpAddress address;
-    const bool wanted =
-        interface.empty() ? (entry->ifa_flags & IFF_LOOPBACK) == 0 : interface == entry->ifa_name;
+    const bool wanted = MeansInterface(interfaces, entry->ifa_name) &&
+                        (!any || (entry->ifa_flags & IFF_LOOPBACK) == 0);
     if (wanted && (entry->ifa_flags & IFF_UP) != 0 &&
         FromSocketAddress(entry->ifa_addr, &address)) {
       found.emplace_back(AddressCost(*entry, address), address);
     }
   }
-  if (!interface.empty() && found.empty()) {
-    return InvalidArgument("interface '{}' does not exist, is down or has no address", interface);
+  if (!interfaces.empty() && found.empty()) {
+    return InvalidArgument("interface '{}' does not exist, is down or has no address", interfaces);
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  const size_t own = limit - (interface.empty() ? 1 : 0);
+  const size_t own = limit - (interfaces.empty() ? 1 : 0);
   if (found.size() > own) found.resize(own);
   std::vector<IpAddress> addresses;
   for (const auto& [cost, address] : found) addresses.push_back(address);
-  if (interface.empty()) addresses.push_back(Loopback());
+  if (interfaces.empty()) addresses.push_back(Loopback());
   return addresses;
 }
 

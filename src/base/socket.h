@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,9 +59,19 @@ std::string PeerText(int fd);
 
 // Up to `limit` addresses of a host name or literal.
 Result<std::vector<IpAddress>> ResolveHost(const std::string& host, size_t limit);
+// "10.0.0.1:4000", "[fe80::1]:4000", "host:4000".
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+Result<HostPort> ParseHostPort(std::string_view text);
+// Whether `interfaces` (Env::interface) means the interface of this name; empty means all.
+bool MeansInterface(std::string_view interfaces, std::string_view name);
+// Names of this machine's interfaces that it means; an error lists those there are.
+Result<std::vector<std::string>> InterfaceNames(const std::string& interfaces);
 // Where this machine can be reached: its interfaces' addresses, those of container bridges later,
-// 127.0.0.1 last; at most `limit`. With a name, the addresses of that interface only.
-Result<std::vector<IpAddress>> LocalAddresses(const std::string& interface, size_t limit);
+// 127.0.0.1 last; at most `limit`. Where interfaces are named, their addresses only.
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit);
 
 // Listens on `address`, or everywhere (IPv6 and IPv4) if it is null; port 0 takes any free one.
 Result<Fd> Listen(const IpAddress* address, uint16_t port);

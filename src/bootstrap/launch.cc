@@ -125,6 +125,11 @@ Result<Launch> LaunchFromMpi(const Env& env) {
   return launch;
 }
 
+// Equal on all ranks; other jobs at the same place are told apart by it.
+Secret RootSecret(const Env& env) {
+  return HmacSha256(BytesOf(env.secret), {BytesOf("thinwire root " + env.root)});
+}
+
 template <typename T>
 Result<std::optional<T>> Found(Result<T> result) {
   if (!result.ok()) return result.status();
@@ -132,6 +137,23 @@ Result<std::optional<T>> Found(Result<T> result) {
 }
 
 }  // namespace
+
+Result<UniqueId> RootId(const Env& env) {
+  Result<HostPort> place = ParseHostPort(env.root);
+  if (!place.ok()) return place.status().WithContext("NCCL_COMM_ID");
+  Result<std::vector<IpAddress>> addresses = ResolveHost(place->host, kUniqueIdAddresses);
+  if (!addresses.ok()) return addresses.status().WithContext("NCCL_COMM_ID");
+  return PackUniqueId(
+      {.secret = RootSecret(env), .port = place->port, .addresses = std::move(addresses).value()});
+}
+
+Status GatherAtRoot(const UniqueId& id, const Env& env) {
+  TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
+  if (env.root.empty() || fields.secret != RootSecret(env)) return {};
+  const Status started = RendezvousServer::StartWith(id, {.interface = env.interface, .host = {}});
+  return started.ok() ? started
+                      : started.WithContext("rank 0 cannot gather the ranks at NCCL_COMM_ID");
+}
 
 Result<std::optional<Launch>> LaunchFromEnvironment(const Env& env) {
   if (Get("RANK") != nullptr || Get("WORLD_SIZE") != nullptr) {

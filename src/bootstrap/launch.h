@@ -22,6 +22,11 @@ struct Launch {
   std::string how;  // "RANK/WORLD_SIZE" or "mpirun"
 };
 
+// The id by which ranks meet at Env::root, which each may make itself; and what rank 0 does to
+// gather them: nothing, if `id` is another one.
+Result<UniqueId> RootId(const Env& env);
+Status GatherAtRoot(const UniqueId& id, const Env& env);
+
 // Finds out, in this order:
 //   1. RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT (torchrun's variables): rank 0 starts the
 //      rendezvous server on the port (see Env::port); the secret derives from Env::secret, the job

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "bootstrap/launch.h"
 #include "bootstrap/rendezvous.h"
 #include "collective/link_probe.h"
 #include "collective/link_survey.h"
@@ -102,6 +103,7 @@ bool NeedsRecv(const Call& call, int rank) {
 }  // namespace
 
 Result<UniqueId> Communicator::NewId(const Env& env) {
+  if (!env.root.empty()) return RootId(env);
   return RendezvousServer::Start(
       {.interface = env.interface, .host = env.host, .port = env.port, .ports = env.port_range});
 }
@@ -157,6 +159,7 @@ Status Communicator::FormSites() {
 Status Communicator::error() const {
   if (life_.load(std::memory_order_acquire) == Life::kRevoked) return {};
   const Status own = engine_->error();
+  if (!own.ok()) recorder_->OnFailure();
   return own.ok() && hierarchy_ != nullptr ? hierarchy_->between()->error() : own;
 }
 
@@ -253,6 +256,7 @@ Status Communicator::Connect(const UniqueId& id) {
   places_ = std::make_unique<MeetingPlaces>(std::move(places));
   settings.meeting_place = places_->own();
 
+  if (rank_ == 0) TW_TRY(GatherAtRoot(id, env_));
   // Two rounds: everyone's address and settings; then that everyone is connected, so that nobody
   // starts while another has failed.
   TW_ASSIGN(auto rendezvous, Rendezvous::Join(id, rank_, ranks_, deadline));
@@ -283,6 +287,13 @@ Status Communicator::Connect(const UniqueId& id) {
   options.silence_seconds = env_.silence_seconds;
   options.early_bytes = env_.early_bytes;
   options.ledger = ledger_;
+  recorder_ = std::make_unique<FlightRecorder>(
+      FlightRecorder::Options{.rank = rank_,
+                              .ranks = ranks_,
+                              .communicator = options.communicator,
+                              .calls = env_.flight_calls,
+                              .timeout_seconds = env_.timeout_seconds,
+                              .file = env_.flight_file});
   std::vector<Message> early;
   TW_ASSIGN(LinkModel links, FindLinks(settings.link, options, transport.get(), &early));
   const size_t segment_bytes =
@@ -511,8 +522,8 @@ void Communicator::LogChoice(const PlanRequest& request) {
   if (!logged_.insert({request.operation, std::bit_width(bytes), request.codec}).second) return;
   const auto choice = planner_->Explain(request);
   if (choice->ranked.empty()) return;
-  TW_LOG(kInfo, "rank {}: {} of {} and about as large in {}: {}", rank_, NameOf(request.operation),
-         FormatBytes(bytes), request.codec->spec(), choice->Reason());
+  TW_LOG_OF(kTuning, kInfo, "rank {}: {} of {} and about as large in {}: {}", rank_,
+            NameOf(request.operation), FormatBytes(bytes), request.codec->spec(), choice->Reason());
 }
 
 Status Communicator::RefreshLinks() {
@@ -586,7 +597,8 @@ std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& s
     collective.sequence = NextSequence(collective.plan->request, captured);
   }
   std::vector<Pending> pending;
-  for (auto& completion : engine_->Submit(std::move(collectives))) {
+  for (auto& completion : engine_->Submit(collectives)) {
+    recorder_->Add(collectives[pending.size()], completion);
     pending.push_back({self, std::move(completion)});
   }
   return pending;

@@ -22,6 +22,7 @@
 #include "bootstrap/unique_id.h"
 #include "collective/engine.h"
 #include "collective/planner.h"
+#include "comm/flight_recorder.h"
 #include "comm/held_state.h"
 #include "comm/link_refresh.h"
 #include "comm/policy.h"
@@ -117,6 +118,7 @@ class Communicator {
   Hierarchy* hierarchy() const { return hierarchy_.get(); }
 
   Ledger& ledger() { return *ledger_; }
+  const FlightRecorder& recorder() const { return *recorder_; }
 
   // What plans are made by, and since when.
   const LinkModel& links() const { return planner_->links(); }
@@ -169,6 +171,7 @@ class Communicator {
   std::unique_ptr<Device> cuda_;         // null: there is none
   std::shared_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
   std::shared_ptr<Ledger> ledger_;
+  std::unique_ptr<FlightRecorder> recorder_;
   std::unique_ptr<Planner> planner_;
   TimePoint links_since_{};
   std::shared_ptr<const LinkModel> adopted_;  // null: as at the start

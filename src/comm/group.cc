@@ -158,6 +158,7 @@ Status Group::Run() {
     }
     if (entries[i].collective.gate != nullptr) continue;  // the stream waits, not the caller
     const Status status = pending[i].Wait();
+    if (!status.ok()) (void)entries[i].communicator->error();  // which notes that it failed
     if (first.ok()) first = status;
   }
   return first;

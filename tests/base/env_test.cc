@@ -18,6 +18,20 @@ class Variable {
   const char* name_;
 };
 
+TEST(EnvTest, InterfacesOfNcclAreBegunOrExactAndComeSecond) {
+  const auto interfaces = [] { return Env::Read().value().interface; };
+  {
+    const Variable nccl("NCCL_SOCKET_IFNAME", "eth,ib0");
+    EXPECT_EQ(interfaces(), "eth*,ib0*");
+    const Variable own("THINWIRE_INTERFACE", "wan0");
+    EXPECT_EQ(interfaces(), "wan0");
+  }
+  const Variable exact("NCCL_SOCKET_IFNAME", "=eth0,eth1");
+  EXPECT_EQ(interfaces(), "eth0,eth1");
+  const Variable others("NCCL_SOCKET_IFNAME", "^docker,lo");
+  EXPECT_EQ(interfaces(), "^docker*,lo*");
+}
+
 TEST(EnvTest, VariablesSetTheirFields) {
   const Variable policy("THINWIRE_POLICY", "q8");
   const Variable timeout("THINWIRE_TIMEOUT", "30s");

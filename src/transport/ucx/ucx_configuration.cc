@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport/ucx/ucx_configuration.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <ucs/config/global_opts.h>
@@ -35,19 +34,6 @@ void SilenceUcxOnce() {
   std::call_once(once, [] {
     if (!UserSet("UCX_LOG_LEVEL")) ucs_global_opts_set_value("LOG_LEVEL", "fatal");
   });
-}
-
-Status CheckInterface(const std::string& wanted) {
-  const std::unique_ptr<struct if_nameindex, decltype(&if_freenameindex)> list(if_nameindex(),
-                                                                               &if_freenameindex);
-  if (list == nullptr) return SystemErrno("list the network interfaces");
-  std::vector<std::string> names;
-  for (const struct if_nameindex* i = list.get(); i->if_index != 0; ++i) {
-    if (wanted == i->if_name) return {};
-    names.emplace_back(i->if_name);
-  }
-  return InvalidArgument("no network interface is named '{}'; this host has: {}", wanted,
-                         fmt::join(names, ", "));
 }
 
 // A fixed buffer holds 2 x bandwidth x delay from the start, where the kernel's auto-tuning still
@@ -127,8 +113,8 @@ Result<ucp_context_h> MakeUcxContext(const std::string& interface) {
   TW_TRY(configuration->SetBuffer("SNDBUF", SO_SNDBUF, "net.core.wmem_max"));
   TW_TRY(configuration->SetBuffer("RCVBUF", SO_RCVBUF, "net.core.rmem_max"));
   if (!interface.empty()) {
-    TW_TRY(CheckInterface(interface));
-    TW_TRY(configuration->Set("NET_DEVICES", interface));
+    TW_ASSIGN(const auto names, InterfaceNames(interface));
+    TW_TRY(configuration->Set("NET_DEVICES", fmt::format("{}", fmt::join(names, ","))));
   }
   ucp_params_t params = {};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_MT_WORKERS_SHARED;
