@@ -8,6 +8,7 @@ import pathlib
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 FOLDER = tempfile.TemporaryDirectory()
@@ -93,6 +94,8 @@ class FlightRecordTest(unittest.TestCase):
         waits = threading.Thread(target=lambda: result.append(
             all_reduce(ctypes.c_void_p(ranks.comms[0]), ranks.buffers[0])))
         waits.start()
+        while len(ranks.record(0)["entries"]) < 2:
+            time.sleep(0.01)
         THINWIRE.thinwireCommAbort(ctypes.c_void_p(ranks.comms[1]))
         waits.join()
         self.assertNotEqual(result[0], 0)
