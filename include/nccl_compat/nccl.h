@@ -63,7 +63,7 @@ typedef enum {
   ncclInvalidUsage = 5,
   ncclRemoteError = 6,
   ncclInProgress = 7,
-  ncclTimeout = 8, /* only for communicators whose configuration is of 2.29 or later */
+  ncclTimeout = 8, /* never returned: programs older than 2.29 do not know it */
   ncclNumResults = 9
 } ncclResult_t;
 

@@ -25,12 +25,11 @@ inline std::string& OwnError() {
   return text;
 }
 
-// The native library's answer. `timeouts`: the caller knows that code, which came with 2.29; others
-// throw on codes they don't know.
-inline ncclResult_t ToNccl(thinwireResult_t result, bool timeouts = false) {
+// The native library's answer. ncclTimeout came with 2.29, and programs throw on codes they don't
+// know.
+inline ncclResult_t ToNccl(thinwireResult_t result) {
   if (result != thinwireSuccess) OwnError().clear();
-  if (result == thinwireTimeout && !timeouts) return ncclRemoteError;
-  return static_cast<ncclResult_t>(result);
+  return result == thinwireTimeout ? ncclRemoteError : static_cast<ncclResult_t>(result);
 }
 
 // The shim's own.
