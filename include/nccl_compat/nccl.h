@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As NCCL's header brings CUDA's with it, this one does where they are. */
-#if defined(__has_include)
+/* As NCCL's header brings CUDA's with it, this one does where they are, unless it is told not to. */
+#if defined(__has_include) && !defined(THINWIRE_NCCL_NO_CUDA_HEADERS)
 #if __has_include(<cuda_runtime.h>) && __has_include(<cuda_fp16.h>) && __has_include(<cuda_bf16.h>)
 #define THINWIRE_NCCL_HAS_CUDA
 #include <cuda_bf16.h>

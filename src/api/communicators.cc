@@ -21,6 +21,7 @@
 #include "comm/communicator.h"
 #include "comm/group.h"
 #include "comm/offspring.h"
+#define THINWIRE_NCCL_NO_CUDA_HEADERS  // its version alone is of interest
 #include "nccl_compat/nccl.h"
 #include "thinwire/thinwire.h"
 
@@ -76,10 +77,12 @@ bool Blocks(const Env& env, const thinwireConfig_t* config, bool otherwise) {
   return config == nullptr || config->blocking < 0 ? otherwise : config->blocking != 0;
 }
 
-// Says what this is, once a process; programs and people look for the words "NCCL version".
+// Says what this is, once a process, to who asks for any log; programs and people look for the
+// words "NCCL version".
 void Introduce() {
   static std::once_flag once;
   std::call_once(once, [] {
+    if (Variable("THINWIRE_DEBUG") == nullptr && Variable("NCCL_DEBUG") == nullptr) return;
     TW_LOG(kVersion, "NCCL version {}.{}.{}+thinwire{}.{}.{}", NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH,
            THINWIRE_VERSION_MAJOR, THINWIRE_VERSION_MINOR, THINWIRE_VERSION_PATCH);
     const std::vector<std::string> ignored = IgnoredVariables();

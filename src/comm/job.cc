@@ -18,6 +18,7 @@ void Job::Run() {
 }
 
 void Job::Cancel(const Status& status) {
+  const auto dropped = std::exchange(work_, nullptr);  // with what it holds, such as its owner
   const std::lock_guard lock(mutex_);
   status_ = status;
   done_ = true;

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/hmac.h"
 #include "bootstrap/launch.h"
 #include "rank_threads.h"
 

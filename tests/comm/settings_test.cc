@@ -9,6 +9,7 @@ namespace {
 SharedSettings Sample() {
   SharedSettings settings;
   settings.address = std::string("ucx\0blob", 8);
+  settings.meeting_place = std::string("place\0x", 7);
   settings.link = "rate=1gbit";
   settings.segment_bytes = 65536;
   settings.epoch = 0xfedcba98;
@@ -19,6 +20,7 @@ TEST(SharedSettingsTest, ComeBackAsTheyWere) {
   const auto back = SharedSettings::Unpack(Sample().Pack());
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back.value().address, Sample().address);
+  EXPECT_EQ(back.value().meeting_place, Sample().meeting_place);
   EXPECT_EQ(back.value().link, Sample().link);
   EXPECT_EQ(back.value().segment_bytes, Sample().segment_bytes);
   EXPECT_EQ(back.value().epoch, Sample().epoch);

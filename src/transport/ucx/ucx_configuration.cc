@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/socket.h"
 
 namespace thinwire {
 namespace {
