@@ -135,7 +135,7 @@ typedef enum {
 #define NCCL_CTA_POLICY_EFFICIENCY 0x01
 #define NCCL_CTA_POLICY_ZERO 0x02
 
-/* Of a communicator. Thinwire heeds `blocking` and `commName`; the others are checked and left. */
+/* Of a communicator. Thinwire heeds `blocking`; the others are checked and left. */
 typedef struct ncclConfig_v23100 {
   size_t size;
   unsigned int magic;

@@ -99,7 +99,7 @@ Status InitRank(thinwireComm_t* comm, int nranks, const UniqueId& id, int rank, 
                 bool blocking) {
   Introduce();
   // Here and not in the job: the CUDA device is that of the calling thread.
-  TW_ASSIGN(const auto communicator, Communicator::Prepare(rank, nranks, env, {}));
+  TW_ASSIGN(const auto communicator, Communicator::New(rank, nranks, env, {}));
   const std::shared_ptr<Handle> handle = Handle::Add(blocking);
   *comm = handle->name();
   const Status begun =

@@ -110,13 +110,13 @@ Result<UniqueId> Communicator::NewId(const Env& env) {
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
                                                            const Env& env, Heritage heritage) {
-  TW_ASSIGN(auto communicator, Prepare(rank, ranks, env, std::move(heritage)));
+  TW_ASSIGN(auto communicator, New(rank, ranks, env, std::move(heritage)));
   TW_TRY(communicator->Join(id));
   return communicator;
 }
 
-Result<std::shared_ptr<Communicator>> Communicator::Prepare(int rank, int ranks, const Env& env,
-                                                            Heritage heritage) {
+Result<std::shared_ptr<Communicator>> Communicator::New(int rank, int ranks, const Env& env,
+                                                        Heritage heritage) {
   if (ranks < 1 || ranks > kMaxRanks) {
     return InvalidArgument("nranks is {}; it must be from 1 to {}", ranks, kMaxRanks);
   }

@@ -72,8 +72,8 @@ class Communicator {
   static Result<UniqueId> NewId(const Env& env);
   // In two steps, of which the first takes no time and knows the calling thread's CUDA device; or
   // in one.
-  static Result<std::shared_ptr<Communicator>> Prepare(int rank, int ranks, const Env& env,
-                                                       Heritage heritage);
+  static Result<std::shared_ptr<Communicator>> New(int rank, int ranks, const Env& env,
+                                                   Heritage heritage);
   Status Join(const UniqueId& id);
   static Result<std::shared_ptr<Communicator>> Create(const UniqueId& id, int rank, int ranks,
                                                       const Env& env, Heritage heritage = {});
