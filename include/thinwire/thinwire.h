@@ -13,8 +13,8 @@
  *    and broadcast with send == recv, all-gather with send == recv + rank * count, reduce-scatter
  *    with recv == send + rank * count.
  *  - A call returns when its result is there, unless it stands in a group or was given a request.
- *  - One thread at a time uses a communicator; thinwireCommAbort and thinwireCommGetAsyncError may
- *    be called from any thread at any time.
+ *  - One thread at a time uses a communicator; thinwireCommAbort, Revoke, GetAsyncError and
+ *    WriteFlight may be called from any thread at any time.
  *  - All ranks end with the same bits, whatever the codec, the algorithm or the order of arrival.
  *  - Exact unless asked: without a policy that names a codec, no result differs from an
  *    uncompressed one.

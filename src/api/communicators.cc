@@ -256,7 +256,7 @@ thinwireResult_t thinwireCommDestroy(thinwireComm_t comm) {
   return Guard([&]() -> Status {
     if (comm == nullptr) return {};
     TW_ASSIGN(const auto handle, Handle::Find(comm));
-    const auto communicator = handle->Wait();
+    TW_ASSIGN(const auto communicator, handle->Wait());
     TW_TRY(Handle::Remove(comm).status());
     if (communicator != nullptr) communicator->Close();
     return {};

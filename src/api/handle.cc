@@ -74,11 +74,14 @@ Result<std::shared_ptr<Communicator>> Handle::Ready() const {
   return communicator_;
 }
 
-std::shared_ptr<Communicator> Handle::Wait() const {
+Result<std::shared_ptr<Communicator>> Handle::Wait() const {
   std::shared_ptr<Job> job;
   {
     const std::lock_guard lock(mutex_);
     job = job_;
+  }
+  if (job != nullptr && !job->begun() && job->status().code() == Code::kInProgress) {
+    return InvalidUsage("what was begun on the communicator stands in a group that has not ended");
   }
   if (job != nullptr) (void)job->Wait();
   return communicator();

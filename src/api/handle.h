@@ -33,8 +33,9 @@ class Handle : public std::enable_shared_from_this<Handle> {
   // The communicator; kInvalidArgument while a job on it is running, its error where it failed to
   // make one.
   Result<std::shared_ptr<Communicator>> Ready() const;
-  // Likewise when the job has ended, or as it is: null if there is none.
-  std::shared_ptr<Communicator> Wait() const;
+  // Likewise when the job has ended, or as it is: null if there is none. kInvalidUsage: the job
+  // stands in a group that has not ended.
+  Result<std::shared_ptr<Communicator>> Wait() const;
   std::shared_ptr<Communicator> communicator() const;
   // What thinwireCommGetAsyncError tells.
   Status AsyncError() const;

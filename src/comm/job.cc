@@ -8,6 +8,7 @@
 namespace thinwire {
 
 void Job::Run() {
+  Begin();
   Status status;
   try {
     status = std::exchange(work_, nullptr)();
@@ -25,6 +26,16 @@ void Job::Cancel(const Status& status) {
   ended_.notify_all();
 }
 
+void Job::Begin() {
+  const std::lock_guard lock(mutex_);
+  begun_ = true;
+}
+
+bool Job::begun() const {
+  const std::lock_guard lock(mutex_);
+  return begun_;
+}
+
 Status Job::status() const {
   const std::lock_guard lock(mutex_);
   return done_ ? status_ : Error(Code::kInProgress, "it has not ended");
@@ -37,6 +48,7 @@ Status Job::Wait() const {
 }
 
 void RunApart(std::vector<std::shared_ptr<Job>> jobs) {
+  for (const auto& job : jobs) job->Begin();
   std::thread([jobs = std::move(jobs)] {
     for (const auto& job : jobs) job->Run();
   }).detach();

@@ -23,6 +23,9 @@ class Job {
   // One of the two, once. Cancel: it ends so, without having run.
   void Run();
   void Cancel(const Status& status);
+  // It is about to be run, by some thread. Any thread.
+  void Begin();
+  bool begun() const;
   // How it ended; kInProgress until then. Any thread.
   Status status() const;
   Status Wait() const;
@@ -31,6 +34,7 @@ class Job {
   std::function<Status()> work_;
   mutable std::mutex mutex_;
   mutable std::condition_variable ended_;
+  bool begun_ = false;
   bool done_ = false;
   Status status_;
 };

@@ -209,6 +209,8 @@ TEST(HandleTest, OneThreadMakesAllRanksInAGroup) {
               thinwireSuccess);
   }
   EXPECT_EQ(thinwireBarrier(comms[0], nullptr), thinwireInvalidArgument) << "it is not made yet";
+  EXPECT_EQ(thinwireCommDestroy(comms[0]), thinwireInvalidUsage);
+  EXPECT_THAT(LastError(), HasSubstr("in a group that has not ended"));
   EXPECT_NE(thinwireGroupEnd(), thinwireSuccess) << "a call was refused, so nothing was made";
   for (thinwireComm_t& comm : comms) EXPECT_EQ(thinwireCommAbort(comm), thinwireSuccess);
 
