@@ -124,14 +124,15 @@ typedef struct {
   int threads;             /* THINWIRE_THREADS: threads that encode, decode and reduce */
   const char* device;      /* THINWIRE_DEVICE: "host", "cuda", "auto" */
   const char* sites;       /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
-  int blocking; /* 0: functions that make communicators return thinwireInProgress at once */
+  const char* survival; /* THINWIRE_SURVIVAL: "exclude", "vote", "deadline(ranks=3,after=200ms)" */
+  int blocking;         /* 0: functions that make communicators return thinwireInProgress at once */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                           \
   {                                                                                           \
     sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
-        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL, -1                       \
+        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL, NULL, -1                 \
   }
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */
@@ -216,8 +217,23 @@ THINWIRE_API thinwireResult_t thinwireCommDevice(thinwireComm_t comm, int* devic
 THINWIRE_API thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm,
                                                         thinwireResult_t* error);
 
-/* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout of
- * PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
+/* ---- Survival: docs/survival.md. A communicator with a survival policy (config->survival) goes on
+ * when ranks are lost, or doesn't wait for late ones. Its calls are on host memory, without
+ * requests. Ranks keep their numbers. ------------------------------------------------------------
+ */
+
+/* Of policy "vote". Every rank that is left says whether what it did since the last vote went well;
+ * where calls were lost, that is no. *committed = 1: all said yes. Else: no result since the last
+ * vote counts, and the state of codecs is as it was then. */
+THINWIRE_API thinwireResult_t thinwireCommVote(thinwireComm_t comm, int well, int* committed);
+
+/* Which ranks took part in the last call on `comm` that succeeded: ranks[*nranks], ascending, with
+ * room for all. *hash: of that list; equal on all ranks. Each may be NULL. */
+THINWIRE_API thinwireResult_t thinwireCommParticipants(thinwireComm_t comm, int* ranks, int* nranks,
+                                                       uint64_t* hash);
+
+/* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout
+ * of PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
 THINWIRE_API thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path);
 
 /* Never NULL. */

@@ -21,6 +21,7 @@
 #include "comm/communicator.h"
 #include "comm/group.h"
 #include "comm/offspring.h"
+#include "comm/survival.h"
 #define THINWIRE_NCCL_NO_CUDA_HEADERS  // its version alone is of interest
 #include "nccl_compat/nccl.h"
 #include "thinwire/thinwire.h"
@@ -64,6 +65,7 @@ Result<Env> Overridden(Env env, const thinwireConfig_t* config) {
   if (config->threads > 0) env.threads = config->threads;
   Override(config->device, &env.device);
   Override(config->sites, &env.sites);
+  Override(config->survival, &env.survival);
   return env;
 }
 
@@ -111,20 +113,32 @@ Status InitRank(thinwireComm_t* comm, int nranks, const UniqueId& id, int rank, 
   return begun;
 }
 
+// The communicator of the ranks that are left of another, where some were lost; null: none was.
+std::shared_ptr<Communicator> HeirOf(const Communicator& communicator) {
+  const Survival* const survival = communicator.survival();
+  return survival == nullptr ? nullptr : survival->heir();
+}
+
 // Makes a communicator from that of `comm` by `make`, of its environment and `config`.
 using MakeFrom =
     std::function<Result<std::shared_ptr<Communicator>>(Communicator* parent, const Env& env)>;
 Status Derive(thinwireComm_t comm, thinwireComm_t* child, const thinwireConfig_t* config,
               MakeFrom make) {
   TW_ASSIGN(const auto handle, Handle::Find(comm));
-  TW_ASSIGN(const auto parent, handle->Ready());
+  TW_ASSIGN(auto parent, handle->Ready());
   TW_TRY(CheckPointer(child, "child"));
   *child = nullptr;
   TW_ASSIGN(Env env, Overridden(parent->env(), config));
   env.cuda_device = parent->device_number();
+  if (const auto heir = HeirOf(*parent); heir != nullptr) parent = heir;
   return handle->BeginChild(
       [parent, env, make = std::move(make)] { return make(parent.get(), env); },
       Blocks(env, config, handle->blocking()), child);
+}
+
+Status CheckSurvives(const Communicator& communicator) {
+  if (communicator.survival() != nullptr) return {};
+  return InvalidUsage("the communicator has no survival policy (THINWIRE_SURVIVAL)");
 }
 
 }  // namespace
@@ -219,6 +233,11 @@ thinwireResult_t thinwireCommShrink(thinwireComm_t comm, const int* excluded, in
   return Guard([&]() -> Status {
     if (nexcluded < 1) return InvalidArgument("nexcluded is {}; it must be positive", nexcluded);
     TW_TRY(CheckPointer(excluded, "excluded"));
+    TW_ASSIGN(const auto whole, Ready(comm));
+    if (HeirOf(*whole) != nullptr) {
+      return InvalidUsage(
+          "shrink: the communicator goes on without ranks that were lost; split it");
+    }
     const std::vector<int> gone(excluded, excluded + nexcluded);
     return Derive(comm, child, config, [gone](Communicator* parent, const Env& env) {
       return Shrink(parent, gone, env);
@@ -307,6 +326,32 @@ thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm, thinwireResult_t
     TW_ASSIGN(const auto handle, Handle::Find(comm));
     TW_TRY(CheckPointer(error, "error"));
     *error = static_cast<thinwireResult_t>(handle->AsyncError().code());
+    return {};
+  });
+}
+
+thinwireResult_t thinwireCommVote(thinwireComm_t comm, int well, int* committed) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto made, Ready(comm));
+    TW_TRY(CheckPointer(committed, "committed"));
+    *committed = 0;
+    TW_TRY(CheckSurvives(*made));
+    bool all_well = false;
+    TW_TRY(made->survival()->Vote(made, well != 0, &all_well));
+    *committed = all_well ? 1 : 0;
+    return {};
+  });
+}
+
+thinwireResult_t thinwireCommParticipants(thinwireComm_t comm, int* ranks, int* nranks,
+                                          uint64_t* hash) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto made, Ready(comm));
+    TW_TRY(CheckSurvives(*made));
+    const Survival::Party party = made->survival()->party();
+    if (ranks != nullptr) std::ranges::copy(party.ranks, ranks);
+    if (nranks != nullptr) *nranks = static_cast<int>(party.ranks.size());
+    if (hash != nullptr) *hash = party.hash;
     return {};
   });
 }

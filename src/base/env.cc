@@ -127,6 +127,7 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_MODULES", &env.modules);
   ReadText("THINWIRE_FLIGHT_FILE", &env.flight_file);
   TW_TRY(ReadParsed("THINWIRE_FLIGHT_CALLS", ParseCalls, &env.flight_calls));
+  ReadText("THINWIRE_SURVIVAL", &env.survival);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
   ReadText("THINWIRE_CONGESTION", &env.congestion);

@@ -73,6 +73,11 @@ struct Env {
   // up; links on which a frame takes long get more time. Default 10 s.
   double silence_seconds = 10;
 
+  // THINWIRE_SURVIVAL: what becomes of calls when ranks are lost or late (docs/survival.md): abort,
+  // exclude, vote, either with (least=RANKS), or deadline(ranks=RANKS,after=TIME). Rank 0's value
+  // holds for all. Default abort: they fail.
+  std::string survival;
+
   // THINWIRE_EARLY: memory for what one peer sent of calls that this rank has not made yet; more is
   // an error. Default 1G.
   size_t early_bytes = size_t{1} << 30;

@@ -51,7 +51,8 @@ Status MeetingPlaces::Learn(const std::vector<std::string>& all) {
   return {};
 }
 
-Result<UniqueId> MeetingPlaces::Meet(int host, std::string_view purpose) const {
+Result<UniqueId> MeetingPlaces::Meet(int host, std::string_view purpose,
+                                     std::optional<std::set<int>> awaited) const {
   UniqueIdFields fields = places_[static_cast<size_t>(host)];
   if (fields.addresses.empty()) {
     return InvalidUsage(
@@ -60,8 +61,35 @@ Result<UniqueId> MeetingPlaces::Meet(int host, std::string_view purpose) const {
         host);
   }
   fields.secret = HmacSha256(secret_, {BytesOf(purpose)});
-  if (host == rank_) TW_TRY(RendezvousServer::StartOn(listener_, fields.secret));
+  if (host == rank_) {
+    TW_TRY(RendezvousServer::StartOn(listener_, fields.secret, std::move(awaited)));
+  }
   return PackUniqueId(fields);
+}
+
+Result<std::vector<std::string>> MeetingPlaces::CallRoll(std::set<int> lost,
+                                                         std::string_view purpose,
+                                                         const std::string& bring,
+                                                         double patience_seconds) const {
+  const int ranks = static_cast<int>(places_.size());
+  lost.erase(rank_);
+  for (int host = 0; host <= rank_; ++host) {
+    if (lost.contains(host)) continue;
+    std::set<int> awaited;
+    for (int rank = host; rank < ranks; ++rank) {
+      if (!lost.contains(rank)) awaited.insert(rank);
+    }
+    const std::string at = fmt::format("{} at {}", purpose, host);
+    TW_ASSIGN(const UniqueId id, Meet(host, at, std::move(awaited)));
+    const auto deadline = [&] { return Now() + FromSeconds(patience_seconds); };
+    auto joined = Rendezvous::Join(id, rank_, ranks, deadline(), /*listens=*/true);
+    auto roll = joined.ok() ? joined.value()->Exchange(bring, deadline()) : joined.status();
+    if (roll.ok() || host == rank_) return roll;
+    TW_LOG(kInfo, "rank {}: rank {} does not call the roll: {}", rank_, host,
+           roll.status().message());
+    lost.insert(host);
+  }
+  return InternalError("rank {} calls the roll itself, if nobody else does", rank_);
 }
 
 }  // namespace thinwire

@@ -8,6 +8,8 @@
 #ifndef THINWIRE_BOOTSTRAP_MEETING_PLACES_H_
 #define THINWIRE_BOOTSTRAP_MEETING_PLACES_H_
 
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +33,17 @@ class MeetingPlaces {
   Status Learn(const std::vector<std::string>& all);
 
   // The id by which ranks meet at `host` for `purpose`; where that is this rank, it now listens.
-  // Meetings at one place come one after another.
-  Result<UniqueId> Meet(int host, std::string_view purpose) const;
+  // Meetings at one place come one after another. `awaited`: as in RendezvousServer::StartOn.
+  Result<UniqueId> Meet(int host, std::string_view purpose,
+                        std::optional<std::set<int>> awaited = {}) const;
+
+  // What ranks bring, by rank, when some of them are lost, `lost` as far as this one knows; empty:
+  // it did not come. They meet at the lowest of them, which waits for ranks it doesn't know to be
+  // lost, `patience_seconds` at most; all hear the same from it. One that others believed lost may
+  // find itself alone. REQUIRES: `bring` is not empty.
+  Result<std::vector<std::string>> CallRoll(std::set<int> lost, std::string_view purpose,
+                                            const std::string& bring,
+                                            double patience_seconds) const;
 
  private:
   Secret secret_{};

@@ -57,6 +57,7 @@ struct JoinRequest {
   int rank;
   int nranks;
   TimePoint deadline;
+  bool listens;  // the root, if there is one
 };
 
 // A connection on which both ends have proven the secret. kInvalidArgument: the root refuses ours;
@@ -96,15 +97,18 @@ Result<Fd> Handshake(const IpAddress& address, uint16_t port, const JoinRequest&
 Result<Fd> FindRoot(const UniqueIdFields& id, const JoinRequest& request) {
   for (;;) {
     Status refused;
+    bool answered = false;  // something, or maybe later
     std::vector<std::string> reasons;
     for (const IpAddress& address : id.addresses) {
       Result<Fd> fd = Handshake(address, id.port, request);
       if (fd.ok()) return fd;
       reasons.push_back(fd.status().message());
       if (fd.status().code() == Code::kInvalidArgument) refused = fd.status();
+      answered = answered || fd.status().code() != Code::kSystem;
     }
     if (!refused.ok()) return refused;
-    if (Now() + kRetryInterval >= request.deadline) {
+    const bool gone = request.listens && !answered;
+    if (gone || Now() + kRetryInterval >= request.deadline) {
       return TimeoutError(
           "no root met at the addresses of the unique id ({}); is rank 0 running, "
           "and does a firewall let it be reached?",
@@ -154,10 +158,10 @@ class TcpRendezvous : public Rendezvous {
 }  // namespace
 
 Result<std::unique_ptr<Rendezvous>> Rendezvous::Join(const UniqueId& id, int rank, int nranks,
-                                                     TimePoint deadline) {
+                                                     TimePoint deadline, bool listens) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
   if (IsMpiId(fields)) return JoinByMpi(rank, nranks);
-  const JoinRequest request = {fields.secret, rank, nranks, deadline};
+  const JoinRequest request = {fields.secret, rank, nranks, deadline, listens};
   const std::string who = fmt::format("rank {} of {} could not join", rank, nranks);
   Result<Fd> fd = FindRoot(fields, request);
   if (!fd.ok()) return fd.status().WithContext(who);

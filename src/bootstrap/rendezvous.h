@@ -8,6 +8,8 @@
 #define THINWIRE_BOOTSTRAP_RENDEZVOUS_H_
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,7 +38,10 @@ class RendezvousServer {
   // The same in two steps, for several secrets one after another: a socket to listen on, with its
   // addresses and port in *fields; then a server on it, which leaves the socket to its owner.
   static Result<Fd> Listen(const Options& options, UniqueIdFields* fields);
-  static Status StartOn(const Fd& listener, const Secret& secret);
+  // `awaited`: ranks may be missing. It goes on with those who came when these have, or when one of
+  // them has no time left; the blobs of the others are empty.
+  static Status StartOn(const Fd& listener, const Secret& secret,
+                        std::optional<std::set<int>> awaited = {});
   // Frees the threads and files of servers that are done. Any thread.
   static void FreeEnded();
 };
@@ -50,8 +55,9 @@ class Rendezvous {
   // listens there, the secret is refused, this rank is taken or out of range, another rank says a
   // different nranks, the library versions do not speak the same wire, or (kTimeout) which ranks
   // are missing. Every rank that has joined gets the error, not only the one that caused it.
+  // `listens`: the root does so for as long as its process lives; where nobody does, it is gone.
   static Result<std::unique_ptr<Rendezvous>> Join(const UniqueId& id, int rank, int nranks,
-                                                  TimePoint deadline);
+                                                  TimePoint deadline, bool listens = false);
 
   // All-gather: returns blobs[r] = what rank r gave in this round.
   virtual Result<std::vector<std::string>> Exchange(const std::string& blob,

@@ -40,8 +40,12 @@ class SignalsBlocked {
 // loop, since the loop never blocks outside poll().
 class RootThread {
  public:
-  RootThread(Fd listener, Fd stop, uint16_t port, const Secret& secret)
-      : port_(port), secret_(secret), stop_(std::move(stop)), root_(std::move(listener), secret) {
+  RootThread(Fd listener, Fd stop, uint16_t port, const Secret& secret,
+             std::optional<std::set<int>> awaited)
+      : port_(port),
+        secret_(secret),
+        stop_(std::move(stop)),
+        root_(std::move(listener), secret, std::move(awaited)) {
     const SignalsBlocked blocked;  // the application's signals are not this thread's business
     thread_ = std::thread([this] {
       root_.Run(stop_.get());
@@ -88,10 +92,11 @@ class RootThreads {
     const std::lock_guard lock(mutex_);
     threads_->remove_if([&](const RootThread& root) { return root.GivesWayTo(port, secret); });
   }
-  void Add(Fd listener, Fd stop, uint16_t port, const Secret& secret) {
+  void Add(Fd listener, Fd stop, uint16_t port, const Secret& secret,
+           std::optional<std::set<int>> awaited) {
     const std::lock_guard lock(mutex_);
     DisownIfForked();
-    threads_->emplace_back(std::move(listener), std::move(stop), port, secret);
+    threads_->emplace_back(std::move(listener), std::move(stop), port, secret, std::move(awaited));
   }
 
  private:
@@ -119,12 +124,12 @@ Result<Fd> ListenAsAsked(const std::string& interface, PortRange ports) {
   return Listen(&own.front(), ports);
 }
 
-Status StartRoot(Fd listener, const Secret& secret) {
+Status StartRoot(Fd listener, const Secret& secret, std::optional<std::set<int>> awaited = {}) {
   TW_ASSIGN(const uint16_t port, LocalPort(listener.get()));
   Fd stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop.open()) return SystemErrno("eventfd");
   try {
-    Roots().Add(std::move(listener), std::move(stop), port, secret);
+    Roots().Add(std::move(listener), std::move(stop), port, secret, std::move(awaited));
   } catch (const std::system_error& error) {
     return SystemError("cannot start the thread of the rendezvous: {}", error.what());
   }
@@ -155,12 +160,13 @@ Result<UniqueId> RendezvousServer::Start(const Options& options) {
   return PackUniqueId(fields);
 }
 
-Status RendezvousServer::StartOn(const Fd& listener, const Secret& secret) {
+Status RendezvousServer::StartOn(const Fd& listener, const Secret& secret,
+                                 std::optional<std::set<int>> awaited) {
   TW_ASSIGN(const uint16_t port, LocalPort(listener.get()));
   Roots().Free(port, secret);
   Fd own(fcntl(listener.get(), F_DUPFD_CLOEXEC, 0));
   if (!own.open()) return SystemErrno("dup");
-  return StartRoot(std::move(own), secret);
+  return StartRoot(std::move(own), secret, std::move(awaited));
 }
 
 Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {

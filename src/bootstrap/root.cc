@@ -34,7 +34,8 @@ Duration Margin(Duration budget) { return std::min<Duration>(budget / 8, seconds
 
 }  // namespace
 
-Root::Root(Fd listener, const Secret& secret) : listener_(std::move(listener)), secret_(secret) {}
+Root::Root(Fd listener, const Secret& secret, std::optional<std::set<int>> awaited)
+    : listener_(std::move(listener)), secret_(secret), awaited_(std::move(awaited)) {}
 
 void Root::Run(int stop_fd) {
   bool stop = false;
@@ -142,7 +143,9 @@ void Root::ExpireDeadlines() {
     if (peer->state == PeerState::kStranger) TurnAway(*peer, "it did not introduce itself");
     if (peer->state == PeerState::kClosing) Forget(*peer);
   }
-  if (now >= round_deadline_) {
+  if (now >= round_deadline_ && awaited_) {
+    FinishWithoutMissing();
+  } else if (now >= round_deadline_) {
     Fail(
         TimeoutError("{} of {} did not {} within {}; look at their logs, or raise "
                      "THINWIRE_CONNECT_TIMEOUT if they are only slow",
@@ -271,8 +274,12 @@ void Root::OnMessage(Peer& peer, MessageType type, std::string_view body) {
 void Root::OnGone(Peer& peer) {
   if (peer.state == PeerState::kStranger) return TurnAway(peer, "it hung up");
   const bool lost = peer.state == PeerState::kMember && !peer.left;
+  if (lost && peer.contribution.has_value()) --contributions_;
   Forget(peer);
-  if (lost) {
+  if (lost && awaited_) {
+    awaited_->erase(peer.rank);
+    if (contributions_ > 0 && RoundIsWhole()) FinishRound();
+  } else if (lost) {
     Fail(RemoteError("rank {} ({}) went away before all ranks could {}", peer.rank, peer.name,
                      RoundName()));
   }
@@ -289,7 +296,26 @@ void Root::Contribute(Peer& peer, std::string contribution, uint32_t budget_ms) 
   }
   ++contributions_;
   FailIfSomeLeft();
-  if (failure_.ok() && contributions_ == nranks_) FinishRound();
+  if (failure_.ok() && RoundIsWhole()) FinishRound();
+}
+
+bool Root::RoundIsWhole() const {
+  if (!awaited_) return contributions_ == nranks_;
+  if (round_ > 0) {
+    return std::all_of(members_.begin(), members_.end(), [](const Peer* member) {
+      return member == nullptr || member->contribution.has_value();
+    });
+  }
+  return std::all_of(awaited_->begin(), awaited_->end(), [this](int rank) {
+    return rank < nranks_ && members_[static_cast<size_t>(rank)] != nullptr;
+  });
+}
+
+void Root::FinishWithoutMissing() {
+  for (const auto& peer : peers_) {
+    if (peer->state == PeerState::kMember && !peer->contribution.has_value()) Forget(*peer);
+  }
+  FinishRound();
 }
 
 void Root::FinishRound() {
@@ -304,7 +330,7 @@ void Root::FinishRound() {
     std::vector<std::string> blobs;
     size_t total = 0;
     for (Peer* member : members_) {
-      blobs.push_back(*std::move(member->contribution));
+      blobs.push_back(member == nullptr ? std::string() : *std::move(member->contribution));
       total += sizeof(uint32_t) + blobs.back().size();
     }
     if (total > kMaxExchangeBytes) {
@@ -319,13 +345,16 @@ void Root::FinishRound() {
   contributions_ = 0;
   round_deadline_ = TimePoint::max();
   const auto shared = std::make_shared<const std::string>(std::move(reply));
-  for (Peer* member : members_) member->contribution.reset();
-  for (Peer* member : members_) Send(*member, shared);
+  for (Peer* member : members_) {
+    if (member == nullptr) continue;
+    member->contribution.reset();
+    Send(*member, shared);
+  }
 }
 
 // A round that somebody waits in can't finish without those who have left.
 void Root::FailIfSomeLeft() {
-  if (round_ == 0 || contributions_ == 0 || !failure_.ok()) return;
+  if (awaited_ || round_ == 0 || contributions_ == 0 || !failure_.ok()) return;
   std::vector<int> left;
   for (int rank = 0; rank < nranks_; ++rank) {
     const Peer* member = members_[static_cast<size_t>(rank)];

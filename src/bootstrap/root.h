@@ -5,7 +5,8 @@
 // rank what went wrong if something did. Layer `bootstrap`. Owned by the one thread that calls Run.
 //
 // Joining and each exchange are the same thing, a round: every rank contributes once, the reply
-// goes to all when the last has, and the earliest deadline of the contributors ends the wait.
+// goes to all when the last has, and the earliest deadline of the contributors ends the wait: with
+// an error, or, where ranks may be missing, without those that are.
 
 #ifndef THINWIRE_BOOTSTRAP_ROOT_H_
 #define THINWIRE_BOOTSTRAP_ROOT_H_
@@ -31,7 +32,8 @@ namespace thinwire {
 
 class Root {
  public:
-  Root(Fd listener, const Secret& secret);
+  // `awaited`: as in RendezvousServer::StartOn.
+  Root(Fd listener, const Secret& secret, std::optional<std::set<int>> awaited = {});
 
   // Until all ranks have left, or `stop_fd` becomes readable.
   void Run(int stop_fd);
@@ -80,7 +82,9 @@ class Root {
 
   // Rounds.
   void Contribute(Peer& peer, std::string contribution, uint32_t budget_ms);
+  bool RoundIsWhole() const;
   void FinishRound();
+  void FinishWithoutMissing();
   void FailIfSomeLeft();
   std::string MissingRanks() const;
   std::string RoundName() const;
@@ -89,6 +93,7 @@ class Root {
   Fd listener_;
   TimePoint accept_again_ = TimePoint::min();
   Secret secret_;
+  std::optional<std::set<int>> awaited_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<pollfd> polled_;  // the stop event, the listener, then as peers_
   int nranks_ = 0;              // 0 until the first joiner has said

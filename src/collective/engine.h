@@ -64,6 +64,8 @@ class Engine {
   bool busy() const { return in_flight_.load(std::memory_order_acquire) > 0; }
   // The failure that stopped the engine; OK while it runs. Any thread.
   Status error() const;
+  // Once it has failed: the ranks whose doing it is, as far as they are known. Any thread.
+  std::set<int> Suspects() const;
   // What is known by now of the links from this rank, by peer. Any thread.
   std::vector<Link> LearnedLinks() const;
   // Fails everything, here and on the other ranks. Any thread, any time.
@@ -145,8 +147,10 @@ class Engine {
   // `blamed`: the rank whose doing it is.
   static constexpr int kNobody = -1;
   void Fail(Status status, int blamed = kNobody);
-  void EndAll(const Status& status, int blamed);
+  // `suspect`: who is probably lost.
+  void EndAll(const Status& status, int blamed, int suspect);
   void ReceiveAbort(const ParsedFrame& frame, int source);
+  void Suspect(int rank);
   void TellPeers(int origin, int blamed, const std::string& why);
   bool Failed() const { return failed_.load(std::memory_order_acquire); }
   bool MayLeave(TimePoint now);
@@ -168,6 +172,7 @@ class Engine {
   mutable std::mutex mutex_;
   std::list<Submission> submitted_;
   Status error_;
+  std::set<int> suspects_;  // as soon as it has failed
   std::string abort_reason_;
   std::vector<Link> learned_;         // from this rank, by peer
   std::atomic<size_t> in_flight_{0};  // operations handed in that have not ended

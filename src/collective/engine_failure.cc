@@ -161,17 +161,21 @@ bool Engine::Awaits(int peer) const {
 void Engine::Fail(Status status, int blamed) {
   if (Failed()) return;
   gave_up_.insert(options_.rank);
-  EndAll(status, blamed);
+  EndAll(status, blamed, /*suspect=*/blamed);
   TellPeers(options_.rank, blamed, status.message().substr(0, kMaxReasonBytes));
 }
 
-void Engine::EndAll(const Status& status, int blamed) {
+void Engine::EndAll(const Status& status, int blamed, int suspect) {
   TW_LOG(kWarn, "rank {}: {}", options_.rank, status.message());
   if (blamed != kNobody) blamed_.insert(blamed);
   std::list<Submission> submitted;
   {
     const std::lock_guard lock(mutex_);
     error_ = status;
+    for (int rank = 0; rank < options_.ranks; ++rank) {
+      const Peer& peer = PeerAt(rank);
+      if (rank == suspect || peer.left || peer.lost_at != TimePoint{}) suspects_.insert(rank);
+    }
     submitted.swap(submitted_);
   }
   failed_.store(true, std::memory_order_release);
@@ -212,13 +216,24 @@ void Engine::ReceiveAbort(const ParsedFrame& frame, int source) {
       text += fmt::format("; here nothing was heard of rank {} for {:.3g} s", rank,
                           PeerAt(rank).life.SilentSeconds(now));
     }
-    EndAll(RemoteError("{}", text), blamed);
+    EndAll(RemoteError("{}", text), blamed, /*suspect=*/blamed == kNobody ? origin : blamed);
     return TellPeers(origin, blamed, why);
   }
+  Suspect(blamed == kNobody ? origin : blamed);
   if (blamed == kNobody || !blamed_.insert(blamed).second) return;
   const std::lock_guard lock(mutex_);
   if (error_.message().size() > kMaxErrorBytes) return;
   error_ = Status(error_.code(), fmt::format("{}; {}", error_.message(), text));
+}
+
+void Engine::Suspect(int rank) {
+  const std::lock_guard lock(mutex_);
+  suspects_.insert(rank);
+}
+
+std::set<int> Engine::Suspects() const {
+  const std::lock_guard lock(mutex_);
+  return suspects_;
 }
 
 void Engine::TellPeers(int origin, int blamed, const std::string& why) {

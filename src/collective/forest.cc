@@ -70,6 +70,7 @@ class ForestEmitter {
       own_stands = true;
     };
     for (const int child : place.children) {
+      if (request_.IsAbsent(child)) continue;
       if (child > rank_ && !own_stands) stand();
       const Place theirs = forest_.up(tree, child);
       terms.push_back(plan_.Receive(child, chunk(tree).count, UpMessage(tree), UpHop(theirs.level),
@@ -83,6 +84,7 @@ class ForestEmitter {
   // What this rank sends to its parent; or, on the root, the sum: a slot if it travels on (kSum),
   // else it goes straight to the output.
   SlotId SumUp(size_t tree, Content sum) {
+    if (request_.IsAbsent(rank_)) return kNoSlot;  // such a rank is no root, and of stars a leaf
     const Place place = forest_.up(tree, rank_);
     const size_t count = chunk(tree).count;
     const bool is_root = rank_ == root(tree);

@@ -243,7 +243,7 @@ Result<Ticket> OperationRun::Start(Item item) {
                               .count = count,
                               .target = OutputAt(step, item),
                               .state = contents.state,
-                              .divisor = step.average ? request.ranks : 1});
+                              .divisor = step.average ? request.contributors() : 1});
     }
     case Verb::kSend:
     case Verb::kReceive:
@@ -272,7 +272,7 @@ Result<Ticket> OperationRun::StartReduce(const Step& step, Item item,
   pass.dtype = request.dtype;
   const bool average = request.reduction == Reduction::kAvg;
   pass.reduction = average && !step.average ? Reduction::kSum : request.reduction;
-  pass.divisor = request.ranks;
+  pass.divisor = request.contributors();
   pass.count = count;
   if (step.slot == kNoSlot) {
     pass.dense = OutputAt(step, item);

@@ -12,6 +12,7 @@
 #ifndef THINWIRE_COLLECTIVE_PLAN_H_
 #define THINWIRE_COLLECTIVE_PLAN_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -67,6 +68,12 @@ struct PlanRequest {
   int root = 0;  // broadcast, reduce: the root; recv: the sender; send: the receiver
   int ranks = 1;
   const Codec* codec = &RawCodec();
+  // All-reduce: ranks, ascending, that bring nothing and only hear the result.
+  std::vector<int> absent = {};
+
+  bool IsAbsent(int rank) const { return std::ranges::binary_search(absent, rank); }
+  // What a mean divides by.
+  int contributors() const { return ranks - static_cast<int>(absent.size()); }
 };
 
 enum class Verb : uint8_t {
@@ -94,7 +101,7 @@ struct Step {
   uint16_t message = 0;       // kSend, kReceive: tells apart the messages of an ordered pair; one
                               // slot goes to all its peers under one number, as one sealed frame
   int stage = 0;              // hops that came before: earlier stages are served first
-  bool average = false;       // kReduce, kDecode: the result is divided by the number of ranks
+  bool average = false;       // kReduce, kDecode: the result is divided by how many contributed
   // kSend: part of the link's rate it may go at: below 1 where several ranks send to one at once,
   // whose downlink they share.
   double share = 1;

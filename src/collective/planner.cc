@@ -285,8 +285,8 @@ Choice Planner::Compare(const PlanRequest& request, bool all) const {
 }
 
 Planner::RequestKey Planner::KeyOf(const PlanRequest& request) {
-  return {request.operation, request.dtype, request.reduction,
-          request.count,     request.root,  request.codec};
+  return {request.operation, request.dtype, request.reduction, request.count,
+          request.root,      request.codec, request.absent};
 }
 
 std::shared_ptr<const Choice> Planner::Explain(const PlanRequest& request, bool all) {
@@ -304,7 +304,12 @@ Result<std::shared_ptr<const Plan>> Planner::PlanFor(const PlanRequest& request,
   const PlanKey key(KeyOf(request), algorithm, rank);
   if (const auto found = plans_.find(key); found != plans_.end()) return found->second;
   const std::vector<Algorithm> candidates = Candidates(request.operation, *request.codec);
-  if (algorithm == Algorithm::kAuto) {
+  if (!request.absent.empty()) {
+    if (request.operation != Operation::kAllReduce) {
+      return InvalidArgument("{} needs all ranks", NameOf(request.operation));
+    }
+    algorithm = Algorithm::kSra;
+  } else if (algorithm == Algorithm::kAuto) {
     algorithm = candidates.front();
     if (candidates.size() > 1) {
       const auto choice = Explain(request);

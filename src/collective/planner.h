@@ -52,7 +52,8 @@ class Planner {
   static Algorithm Asked(Operation operation, Algorithm algorithm);
 
   // The plan of one rank. kInvalidArgument if the algorithm can't do the operation. kAuto: the
-  // quickest candidate by simulation. Answers for kAuto and repeated requests come from a cache.
+  // quickest candidate by simulation; where ranks are absent, kSra. Answers for kAuto and repeated
+  // requests come from a cache.
   Result<std::shared_ptr<const Plan>> PlanFor(const PlanRequest& request, Algorithm algorithm,
                                               int rank);
 
@@ -73,7 +74,8 @@ class Planner {
   void Adopt(LinkModel links);
 
  private:
-  using RequestKey = std::tuple<Operation, DataType, Reduction, size_t, int, const Codec*>;
+  using RequestKey =
+      std::tuple<Operation, DataType, Reduction, size_t, int, const Codec*, std::vector<int>>;
   using PlanKey = std::tuple<RequestKey, Algorithm, int>;
   static RequestKey KeyOf(const PlanRequest& request);
   // The links and what follows from them.

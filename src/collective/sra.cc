@@ -20,7 +20,9 @@ Forest StarsOf(Shares shares, int ranks) {
 }
 
 void EmitSra(const PlanRequest& request, int rank, PlanBuilder* plan) {
-  EmitForest(request, rank, StarsOf(SharesOf(request), request.ranks), plan);
+  std::vector<uint32_t> weights(static_cast<size_t>(request.ranks), 1);
+  for (const int absent : request.absent) weights[static_cast<size_t>(absent)] = 0;
+  EmitForest(request, rank, StarsOf(SharesOf(request, weights), request.ranks), plan);
 }
 
 void EmitUnevenSra(const PlanRequest& request, const std::vector<uint32_t>& weights, int rank,

@@ -18,6 +18,7 @@
 #include "collective/warm_up.h"
 #include "comm/hierarchy.h"
 #include "comm/settings.h"
+#include "comm/survival.h"
 #include "transport/sealed_transport.h"
 #include "transport/shaped_transport.h"
 
@@ -127,7 +128,10 @@ Result<std::shared_ptr<Communicator>> Communicator::New(int rank, int ranks, con
   auto communicator =
       std::shared_ptr<Communicator>(new Communicator(rank, ranks, env, std::move(heritage)));
   TW_TRY(communicator->OpenDevices());
-  communicator->ledger_ = whole != nullptr ? whole->ledger_ : std::make_shared<Ledger>();
+  const auto& inherited = communicator->heritage_.ledger;
+  communicator->ledger_ = whole != nullptr       ? whole->ledger_
+                          : inherited != nullptr ? inherited
+                                                 : std::make_shared<Ledger>();
   if (whole != nullptr) communicator->store_ = whole->store_;
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
   return communicator;
@@ -136,7 +140,9 @@ Result<std::shared_ptr<Communicator>> Communicator::New(int rank, int ranks, con
 Status Communicator::Join(const UniqueId& id) {
   TW_TRY(Connect(id));
   Registry::Instance().Add(this);
-  return env_.sites.empty() ? Status() : FormSites();
+  if (!env_.sites.empty()) TW_TRY(FormSites());
+  TW_ASSIGN(survival_, Survival::Make(this, survival_policy_));
+  return {};
 }
 
 Communicator::Communicator(int rank, int ranks, Env env, Heritage heritage)
@@ -158,6 +164,10 @@ Status Communicator::FormSites() {
 
 Status Communicator::error() const {
   if (life_.load(std::memory_order_acquire) == Life::kRevoked) return {};
+  return survival_ != nullptr ? survival_->error() : own_error();
+}
+
+Status Communicator::own_error() const {
   const Status own = engine_->error();
   if (!own.ok()) recorder_->OnFailure();
   return own.ok() && hierarchy_ != nullptr ? hierarchy_->between()->error() : own;
@@ -184,7 +194,13 @@ Status Communicator::RemoveReduction(int number) {
   return InvalidArgument("{} is no reduction that was made on this communicator", number);
 }
 
+ReplicaStore& Communicator::store() {
+  const auto heir = survival_ == nullptr ? nullptr : survival_->heir();
+  return heir == nullptr ? *store_ : heir->store();
+}
+
 void Communicator::Abort(const std::string& why) {
+  if (survival_ != nullptr) survival_->Abort(why);
   engine_->Abort(why);
   if (hierarchy_ != nullptr) hierarchy_->Abort(why);
 }
@@ -208,6 +224,7 @@ Status Communicator::Finalize() {
 void Communicator::Close() {
   life_.store(Life::kClosed, std::memory_order_release);
   if (hierarchy_ != nullptr) hierarchy_->between()->Close();
+  if (survival_ != nullptr) survival_->Close();
   engine_->Close();
   RendezvousServer::FreeEnded();  // such as that of this communicator, from which all have gone
 }
@@ -270,6 +287,7 @@ Status Communicator::Connect(const UniqueId& id) {
     meeting_places.push_back(theirs.meeting_place);
   }
   TW_TRY(places_->Learn(meeting_places));
+  survival_policy_ = settings.survival;
   const Status connected = transport->Connect(rank_, addresses, deadline);
   TW_ASSIGN(const auto outcomes, rendezvous->Exchange(connected.message(), deadline));
   TW_TRY(connected);
@@ -409,6 +427,7 @@ PlanRequest Communicator::RequestOf(const Call& call, const Codec* codec) const 
   request.root = call.root;
   request.ranks = ranks_;
   request.codec = codec;
+  request.absent = call.absent;
   return request;
 }
 
@@ -424,6 +443,12 @@ Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
   if (choice.codec->sums_exactly() && call.factor) {
     choice.exact_because =
         fmt::format("{} agrees on steps of what is not multiplied yet", choice.codec->spec());
+    choice.codec = &RawCodec();
+  }
+  if (survival_ != nullptr && survival_->may_miss_ranks() &&
+      (choice.codec->feedback() != Feedback::kNone || choice.codec->sums_exactly())) {
+    choice.exact_because =
+        fmt::format("{} needs what every rank brings, and some may be late", choice.codec->spec());
     choice.codec = &RawCodec();
   }
   if (choice.codec->feedback() != Feedback::kNone && KeyOf(call) == kNoKey) {
@@ -462,6 +487,15 @@ uint64_t Communicator::NextSequence(const PlanRequest& request, bool captured) {
   return captured ? kCapturedSequence | number << kReplayBits : number;
 }
 
+Status Communicator::CheckSurvivable(const Call& call) const {
+  TW_TRY(CheckArguments(call));
+  TW_ASSIGN(const Device* const device, DeviceOf(call));
+  if (device == nullptr && call.stream == nullptr) return survival_->Check(call);
+  return InvalidUsage(
+      "{}: a survival policy (THINWIRE_SURVIVAL) is for host memory without streams",
+      NameOf(call.operation));
+}
+
 Result<Device*> Communicator::DeviceOf(const Call& call) const {
   if (cuda_ == nullptr) {
     if (call.stream == nullptr) return nullptr;
@@ -490,7 +524,7 @@ Result<Collective> Communicator::Prepare(const Call& call) {
   const Algorithm algorithm = Planner::Asked(call.operation, choice.algorithm);
   Collective collective;
   TW_ASSIGN(collective.plan, planner_->PlanFor(request, algorithm, rank_));
-  if (algorithm == Algorithm::kAuto) LogChoice(request);
+  if (algorithm == Algorithm::kAuto && request.absent.empty()) LogChoice(request);
   collective.input = call.send;
   collective.factor = call.factor;
   collective.output = call.recv;

@@ -43,6 +43,7 @@ struct Call {
   std::string tensor;            // its name, "" if it has none
   uint64_t key = kNoKey;
   std::optional<Factor> factor;  // what this rank contributes is multiplied by it first
+  std::vector<int> absent;       // as in PlanRequest
   void* stream = nullptr;  // null where buffers are host memory; else of their device, its default
   bool in_group = false;
 };
@@ -56,14 +57,16 @@ struct Pending {
 };
 
 class Hierarchy;
+class Survival;
 
 class Communicator;
 
 // What a communicator has of another one.
 struct Heritage {
-  Communicator* whole = nullptr;   // it is a part of this one, whose state and ledger it shares
-  std::optional<LinkModel> links;  // found already, on all its ranks
-  std::optional<LinkModel> shape;  // in place of Env::shape, which is for other ranks
+  Communicator* whole = nullptr;  // it is a part of this one, whose state and ledger it shares
+  std::shared_ptr<Ledger> ledger = {};  // it goes on with this one
+  std::optional<LinkModel> links;       // found already, on all its ranks
+  std::optional<LinkModel> shape;       // in place of Env::shape, which is for other ranks
 };
 
 class Communicator {
@@ -93,8 +96,14 @@ class Communicator {
   std::vector<Pending> Submit(const std::shared_ptr<Communicator>& self,
                               std::vector<Collective> collectives);
 
+  // What makes a call impossible that survival() is to run.
+  Status CheckSurvivable(const Call& call) const;
+
   // The failure that stopped it; OK while it runs, and when it was revoked.
   Status error() const;
+  // That of its own ranks, where it may survive by others.
+  Status own_error() const;
+  std::set<int> Suspects() const { return engine_->Suspects(); }
 
   // Sums of what each rank multiplies first by a factor of its own: under numbers from kReductions
   // on. kInvalidArgument: there is none of that number and type.
@@ -113,11 +122,14 @@ class Communicator {
   // for it, and begins to say goodbye.
   void Leave();
 
-  ReplicaStore& store() { return *store_; }
+  ReplicaStore& store();
   // How calls go where ranks stand in sites; null: all ranks alike.
   Hierarchy* hierarchy() const { return hierarchy_.get(); }
+  // What makes its calls where it is to survive the loss of ranks; null: nothing.
+  Survival* survival() const { return survival_.get(); }
 
   Ledger& ledger() { return *ledger_; }
+  const std::shared_ptr<Ledger>& shared_ledger() const { return ledger_; }
   const FlightRecorder& recorder() const { return *recorder_; }
 
   // What plans are made by, and since when.
@@ -191,6 +203,8 @@ class Communicator {
   std::map<int, std::pair<DataType, Factor>> reductions_;
   std::set<std::tuple<Operation, int, const Codec*>> logged_;
   std::unique_ptr<Hierarchy> hierarchy_;
+  std::string survival_policy_;  // rank 0's
+  std::unique_ptr<Survival> survival_;
 };
 
 }  // namespace thinwire

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "comm/hierarchy.h"
+#include "comm/survival.h"
 
 namespace thinwire {
 
@@ -17,6 +18,10 @@ Group& Group::Current() {
 Status Group::Issue(const std::shared_ptr<Communicator>& communicator, Call call,
                     std::unique_ptr<Pending>* request) {
   call.in_group = open();
+  if (communicator->survival() != nullptr) {
+    const Status status = IssueSurviving(communicator, call, request != nullptr);
+    return status.ok() ? status : Refuse(status);
+  }
   Result<Entry> entry = EntryOf(communicator, call, request);
   if (!entry.ok()) return Refuse(entry.status());
   entries_.push_back(std::move(entry).value());
@@ -26,6 +31,19 @@ Status Group::Issue(const std::shared_ptr<Communicator>& communicator, Call call
 Status Group::Issue(std::shared_ptr<Job> job, const void* owner, bool blocking) {
   jobs_.push_back({std::move(job), owner, blocking});
   return open() ? Status() : RunJobs();
+}
+
+Status Group::IssueSurviving(const std::shared_ptr<Communicator>& communicator, const Call& call,
+                             bool returns_at_once) {
+  if (returns_at_once) {
+    return InvalidUsage(
+        "{}: calls on a communicator with a survival policy return when they have ended; give no "
+        "request",
+        NameOf(call.operation));
+  }
+  TW_TRY(communicator->CheckSurvivable(call));
+  surviving_.push_back({communicator, call});
+  return open() ? Status() : RunSurviving();
 }
 
 Result<Group::Entry> Group::EntryOf(const std::shared_ptr<Communicator>& communicator,
@@ -49,7 +67,7 @@ Status Group::End() {
   if (--depth_ > 0) return {};
   const Status refused = std::exchange(refused_, Status());
   if (refused.ok() && jobs_.empty()) return Run();
-  if (refused.ok() && entries_.empty()) return RunJobs();
+  if (refused.ok() && entries_.empty() && surviving_.empty()) return RunJobs();
   const Status none_ran =
       refused.ok() ? InvalidUsage("a group can't both use and make communicators")
                    : refused.WithContext("no call of the group ran, because one was refused");
@@ -64,11 +82,14 @@ Result<double> Group::EndByPredicting() {
   for (const Entry& entry : entries_) {
     of[entry.communicator.get()].push_back(&entry.collective);
   }
+  Status refused = std::exchange(refused_, Status());
+  if (refused.ok() && !surviving_.empty()) {
+    refused = InvalidUsage("calls on a communicator with a survival policy can't be predicted");
+  }
   double seconds = 0;
   for (const auto& [communicator, collectives] : of) {
     seconds = std::max(seconds, communicator->Predict(collectives));
   }
-  const Status refused = std::exchange(refused_, Status());
   Drop(InvalidUsage("the group was predicted and not run"));
   if (!refused.ok()) return refused;
   return seconds;
@@ -76,6 +97,7 @@ Result<double> Group::EndByPredicting() {
 
 void Group::Drop(const Status& why) {
   for (const Begun& begun : std::exchange(jobs_, {})) begun.job->Cancel(why);
+  surviving_.clear();
   for (Entry& entry : std::exchange(entries_, {})) {
     if (entry.request == nullptr) continue;
     auto completion = std::make_shared<Completion>();
@@ -123,6 +145,29 @@ Status Group::RunJobs() {
 }
 
 Status Group::Run() {
+  const Status entries = RunEntries();
+  const Status surviving = RunSurviving();
+  return entries.ok() ? surviving : entries;
+}
+
+// One communicator after another, in the order of their first calls, which all ranks have.
+Status Group::RunSurviving() {
+  std::vector<Surviving> all = std::exchange(surviving_, {});
+  Status first;
+  while (!all.empty()) {
+    const std::shared_ptr<Communicator> communicator = all.front().communicator;
+    std::vector<Call> calls;
+    for (const Surviving& each : all) {
+      if (each.communicator == communicator) calls.push_back(each.call);
+    }
+    std::erase_if(all, [&](const Surviving& each) { return each.communicator == communicator; });
+    const Status status = communicator->survival()->Run(communicator, calls);
+    if (first.ok()) first = status;
+  }
+  return first;
+}
+
+Status Group::RunEntries() {
   std::vector<Entry> entries = std::exchange(entries_, {});
   for (const Entry& entry : entries) {
     if (entry.hierarchy != nullptr) TW_TRY(entry.hierarchy->Before(entry.whole));

@@ -56,7 +56,16 @@ class Group {
     const void* owner;
     bool blocking;
   };
+  // Of communicators with a survival policy.
+  struct Surviving {
+    std::shared_ptr<Communicator> communicator;
+    Call call;
+  };
+  Status IssueSurviving(const std::shared_ptr<Communicator>& communicator, const Call& call,
+                        bool returns_at_once);
   Status Run();
+  Status RunEntries();
+  Status RunSurviving();
   Status RunJobs();
   // Forgets what the group holds, whose requests end so.
   void Drop(const Status& why);
@@ -66,6 +75,7 @@ class Group {
   int depth_ = 0;
   Status refused_;
   std::vector<Entry> entries_;
+  std::vector<Surviving> surviving_;
   std::vector<Begun> jobs_;
 };
 

@@ -137,7 +137,7 @@ Result<std::unique_ptr<Hierarchy>> Hierarchy::Make(Communicator* whole, const Si
   TW_ASSIGN(made->between_,
             Communicator::Create(all[static_cast<size_t>(first_of_share)].between, own_site,
                                  static_cast<int>(sites.ranks.size()), across,
-                                 {.whole = whole, .links = {}, .shape = {}}));
+                                 {.whole = whole, .ledger = {}, .links = {}, .shape = {}}));
   return made;
 }
 

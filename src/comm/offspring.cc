@@ -31,13 +31,14 @@ LinkModel Among(const LinkModel& links, const std::vector<int>& members) {
 
 // The communicator of some ranks of the parent, this one among them, who meet at the first.
 Result<std::shared_ptr<Communicator>> Of(const std::vector<int>& members,
-                                         const std::string& purpose, Communicator* parent,
-                                         Env env) {
+                                         const std::string& purpose, Communicator* parent, Env env,
+                                         std::shared_ptr<Ledger> ledger = nullptr) {
   const auto own = std::find(members.begin(), members.end(), parent->rank());
   TW_ASSIGN(const UniqueId id, parent->places().Meet(members.front(), purpose));
   Heritage heritage;
   heritage.links = Among(parent->first_links(), members);
   if (parent->shape()) heritage.shape = Among(*parent->shape(), members);
+  heritage.ledger = std::move(ledger);
   env.sites.clear();  // they number the parent's ranks
   return Communicator::Create(id, static_cast<int>(own - members.begin()),
                               static_cast<int>(members.size()), env, std::move(heritage));
@@ -108,6 +109,11 @@ Result<std::shared_ptr<Communicator>> Shrink(Communicator* parent, const std::ve
     if (!gone.contains(rank)) members.push_back(rank);
   }
   return Of(members, fmt::format("shrink by {}", fmt::join(gone, ",")), parent, env);
+}
+
+Result<std::shared_ptr<Communicator>> Remake(Communicator* parent, const std::vector<int>& members,
+                                             const std::string& purpose, const Env& env) {
+  return Of(members, purpose, parent, env, parent->shared_ledger());
 }
 
 Result<std::shared_ptr<Communicator>> Grow(Communicator* parent, int ranks,

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/env.h"
@@ -29,6 +30,11 @@ Result<std::shared_ptr<Communicator>> Split(Communicator* parent, int color, int
 // heard of each other: the lowest of them gathers the others.
 Result<std::shared_ptr<Communicator>> Shrink(Communicator* parent, const std::vector<int>& excluded,
                                              const Env& env);
+
+// The same for ranks that have agreed on who is left (`members`, ascending) and what for; what they
+// did counts with what the parent did.
+Result<std::shared_ptr<Communicator>> Remake(Communicator* parent, const std::vector<int>& members,
+                                             const std::string& purpose, const Env& env);
 
 // All ranks of the parent call it and keep their numbers; one of them brings the id (NewId) by
 // which new ranks join, with Communicator::Create. Links are found anew.

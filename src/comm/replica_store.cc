@@ -164,6 +164,7 @@ void ReplicaStore::EndLease(const ReplicaKey& key, std::shared_ptr<const StateBy
   Entry& entry = content_.entries.find(key)->second;
   if (committed != nullptr) {
     old = std::exchange(entry.bytes, std::move(committed));
+    if (in_step_) step_.try_emplace(key, Past{old, entry.version});
     entry.version = version;
   }
   Unpin(entry);
@@ -327,6 +328,36 @@ Status ReplicaStore::Forget(uint64_t user) {
       return {};
     }
     changed_.wait(lock);
+  }
+}
+
+void ReplicaStore::BeginStep() {
+  std::map<ReplicaKey, Past> past;  // freed after the lock
+  const std::lock_guard lock(mutex_);
+  in_step_ = true;
+  past.swap(step_);
+}
+
+void ReplicaStore::UndoStep() {
+  std::map<ReplicaKey, Past> past;  // freed after the lock, like the next two
+  std::vector<decltype(content_.entries)::node_type> dropped;
+  std::vector<SpillFile::Extent> extents;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return spilling_ == nullptr && !reading_ahead_; });
+  past.swap(step_);
+  for (auto& [key, before] : past) {
+    const auto found = content_.entries.find(key);
+    if (found == content_.entries.end()) continue;  // forgotten meanwhile
+    Entry& entry = found->second;
+    if (before.version == 0) {
+      content_.Uncount(entry);
+      dropped.push_back(content_.entries.extract(found));
+      continue;
+    }
+    std::swap(entry.bytes, before.bytes);
+    entry.version = before.version;
+    extents.push_back(std::exchange(entry.extent, SpillFile::Extent()));
+    content_.Count(entry);
   }
 }
 

@@ -118,6 +118,12 @@ class ReplicaStore {
   // leaves the store as it was. kInvalidArgument where the stream isn't whole; else as Save.
   Status Restore(const ReadFunction& read);
 
+  // From now on a step of several operations, which UndoStep undoes as a whole: entries that were
+  // committed to since BeginStep are as they were then. REQUIRES: no lease. What was before takes
+  // memory beyond the limit until the next step begins.
+  void BeginStep();
+  void UndoStep();
+
   ReplicaFigures figures() const;
 
  private:
@@ -173,6 +179,12 @@ class ReplicaStore {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // a read or write ended, there is something to read, stop
   Content content_;
+  struct Past {
+    std::shared_ptr<const StateBytes> bytes;
+    uint64_t version = 0;  // 0: there was none
+  };
+  bool in_step_ = false;
+  std::map<ReplicaKey, Past> step_;  // what was, where something was committed in the step
   uint64_t loads_ = 0;
   uint64_t spills_ = 0;
   const Entry* spilling_ = nullptr;  // being written by whoever makes room

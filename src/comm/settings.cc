@@ -38,6 +38,7 @@ Result<std::string> TakeText(std::string_view* rest) {
 
 Result<SharedSettings> SharedSettings::FromEnv(const Env& env, const std::string& transport) {
   SharedSettings settings;
+  settings.survival = env.survival;
   settings.segment_bytes = env.segment_bytes;
   settings.epoch = std::random_device()();
   if (env.link == "unknown") return settings;
@@ -53,6 +54,7 @@ std::string SharedSettings::Pack() const {
   Append(address, &blob);
   Append(meeting_place, &blob);
   Append(link, &blob);
+  Append(survival, &blob);
   AppendNumber(segment_bytes, &blob);
   AppendNumber(epoch, &blob);
   return blob;
@@ -64,6 +66,7 @@ Result<SharedSettings> SharedSettings::Unpack(const std::string& blob) {
   TW_ASSIGN(settings.address, TakeText(&rest));
   TW_ASSIGN(settings.meeting_place, TakeText(&rest));
   TW_ASSIGN(settings.link, TakeText(&rest));
+  TW_ASSIGN(settings.survival, TakeText(&rest));
   TW_ASSIGN(settings.segment_bytes, TakeNumber(&rest));
   TW_ASSIGN(const uint64_t epoch, TakeNumber(&rest));
   settings.epoch = static_cast<uint32_t>(epoch);

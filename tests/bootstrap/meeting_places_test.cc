@@ -8,8 +8,10 @@
 
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/hmac.h"
@@ -75,6 +77,60 @@ TEST(MeetingPlacesTest, AnyRanksMeetAtAnyOfThemAgainAndAgain) {
   EXPECT_EQ(Exchanged(places, {2, 1}, "b"), (std::vector<std::string>{"2", "1"}));
   EXPECT_EQ(Exchanged(places, {2, 1}, "b"), (std::vector<std::string>{"2", "1"}));
   EXPECT_EQ(Exchanged(places, {1}, "c"), (std::vector<std::string>{"1"}));
+}
+
+// What each of `present` hears when they call the roll, all knowing of `lost`; "-": an error.
+std::vector<std::string> RollsOf(std::vector<std::unique_ptr<MeetingPlaces>>& places,
+                                 const std::vector<std::pair<int, std::set<int>>>& present,
+                                 double patience = 30) {
+  std::vector<std::string> heard(present.size());
+  RunThreads(static_cast<int>(present.size()), [&](int i) {
+    const auto& [rank, lost] = present[static_cast<size_t>(i)];
+    const auto roll =
+        places[static_cast<size_t>(rank)]->CallRoll(lost, "roll", std::to_string(rank), patience);
+    std::string& text = heard[static_cast<size_t>(i)];
+    if (!roll.ok()) text = "-";
+    for (const std::string& brought : roll.ok() ? roll.value() : std::vector<std::string>()) {
+      text += brought.empty() ? "." : brought;
+    }
+  });
+  return heard;
+}
+
+using Heard = std::vector<std::string>;
+
+TEST(MeetingPlacesTest, ThoseLeftHearOfEachOtherWhoeverIsLost) {
+  for (int lost = 0; lost < 4; ++lost) {
+    auto places = PlacesOf(4, SomeId());
+    std::string expected = "0123";
+    expected[static_cast<size_t>(lost)] = '.';
+    std::vector<std::pair<int, std::set<int>>> present;
+    for (int rank = 0; rank < 4; ++rank) {
+      if (rank != lost) present.push_back({rank, {lost}});
+    }
+    EXPECT_EQ(RollsOf(places, present), Heard(3, expected)) << lost;
+  }
+}
+
+TEST(MeetingPlacesTest, AHostThatIsGoneIsPassedOverByThoseWhoDidNotKnow) {
+  auto places = PlacesOf(4, SomeId());
+  places[0] = nullptr;  // nobody listens there
+  EXPECT_EQ(RollsOf(places, {{1, {}}, {2, {0}}, {3, {}}}), Heard(3, ".123"));
+}
+
+TEST(MeetingPlacesTest, ThoseWhoDoNotComeInTimeAreLeftOut) {
+  auto places = PlacesOf(4, SomeId());
+  EXPECT_EQ(RollsOf(places, {{0, {}}, {2, {}}}, 0.5), Heard(2, "0.2."));
+}
+
+TEST(MeetingPlacesTest, WhoIsBelievedLostAndComesBeforeTheOthersAreDoneIsThere) {
+  auto places = PlacesOf(3, SomeId());
+  EXPECT_EQ(RollsOf(places, {{0, {1}}, {1, {}}}, 1).front().substr(0, 1), "0");
+}
+
+TEST(MeetingPlacesTest, WhoIsWrongAboutTheLowestIsAlone) {
+  auto places = PlacesOf(3, SomeId());
+  EXPECT_EQ(RollsOf(places, {{0, {}}, {1, {}}, {2, {0, 1}}}, 1), (Heard{"01.", "01.", "..2"}));
 }
 
 TEST(MeetingPlacesTest, WhoComesForSomethingElseIsTurnedAway) {

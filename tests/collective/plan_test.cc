@@ -135,8 +135,12 @@ Expected ExpectedAt(const PlanRequest& request, int rank, size_t element) {
       return {static_cast<size_t>(rank) * request.count + element % request.count,
               {static_cast<int>(element / request.count)}};
     default:
-      return {element, InOrder(request.ranks)};
+      break;
   }
+  std::vector<int> contributors;
+  std::ranges::set_difference(InOrder(request.ranks), request.absent,
+                              std::back_inserter(contributors));
+  return {element, contributors};
 }
 
 void CheckOutputs(const PlanRequest& request, Algorithm algorithm, const SymbolicWorld& world) {
@@ -210,6 +214,35 @@ std::vector<Case> AllCases() {
 
 class PlanTest : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(All, PlanTest, testing::ValuesIn(AllCases()), NameOfCase);
+
+TEST(AbsentRanksTest, ContributeNothingAndHearTheResult) {
+  PlanRequest request;
+  request.reduction = Reduction::kAvg;
+  for (request.ranks = 2; request.ranks <= 6; ++request.ranks) {
+    for (unsigned late = 2; late < 1u << request.ranks; late += 2) {  // rank 0 never is
+      request.absent.clear();
+      for (int rank = 1; rank < request.ranks; ++rank) {
+        if ((late >> rank & 1) != 0) request.absent.push_back(rank);
+      }
+      for (const size_t count : {size_t{0}, size_t{1}, size_t{1000}}) {
+        request.count = count;
+        CheckOperation(request, Algorithm::kSra, LinkModel(request.ranks));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(AbsentRanksTest, AreForAllReduceOnlyAndTurnAnyAlgorithmIntoSra) {
+  PlanRequest request;
+  request.ranks = 3;
+  request.count = 10;
+  request.absent = {1};
+  Planner planner(LinkModel(3), CostModel{}, kSegmentBytes);
+  EXPECT_EQ(planner.PlanFor(request, Algorithm::kRing, 0).value()->algorithm, Algorithm::kSra);
+  request.operation = Operation::kBroadcast;
+  EXPECT_EQ(planner.PlanFor(request, Algorithm::kAuto, 0).status().code(), Code::kInvalidArgument);
+}
 
 TEST_P(PlanTest, EveryContributionReachesEveryResultOnce) {
   PlanRequest request;

@@ -96,6 +96,28 @@ TEST(ReplicaStoreTest, AFirstVisitThatFailsLeavesNoShapeBehind) {
   EXPECT_TRUE(store.Acquire(Key(7), Shape("tk"), 3).ok());
 }
 
+TEST(ReplicaStoreTest, AnUndoneStepLeavesEveryEntryAsItWasBefore) {
+  const TemporaryFolder folder;
+  for (const bool spills : {false, true}) {
+    ReplicaStore store({.limit_bytes = spills ? kBytes : 0, .folder = folder.path()});
+    Advance(store, Key(1), kBytes);
+    Advance(store, Key(2), kBytes);
+    store.BeginStep();
+    for (int i = 0; i < 3; ++i) Advance(store, Key(1), kBytes);
+    Advance(store, Key(3), kBytes);
+    store.UndoStep();
+    ExpectVersion(store, Key(1), kBytes, 1);
+    ExpectVersion(store, Key(2), kBytes, 1);
+    EXPECT_EQ(store.figures().entries, 2u);
+    // What a step that is not undone did, stays.
+    store.BeginStep();
+    Advance(store, Key(1), kBytes);
+    store.BeginStep();
+    store.UndoStep();
+    ExpectVersion(store, Key(1), kBytes, 2);
+  }
+}
+
 TEST(ReplicaStoreTest, LeasesMove) {
   ReplicaStore store({});
   ReplicaLease outer;

@@ -27,6 +27,7 @@ struct Settings {
   bool measure_error = false;
   std::string device = "host";
   std::string sites;
+  std::string survival;
 
   thinwireConfig_t config() const {
     thinwireConfig_t config = THINWIRE_CONFIG_INITIALIZER;
@@ -40,6 +41,7 @@ struct Settings {
     config.measureError = measure_error ? 1 : 0;
     config.device = device.c_str();
     config.sites = sites.c_str();
+    config.survival = survival.c_str();
     return config;
   }
 };
