@@ -126,13 +126,14 @@ typedef struct {
   const char* sites;       /* THINWIRE_SITES: "8" or "0-3;4-7": ranks that share a fast network */
   const char* survival; /* THINWIRE_SURVIVAL: "exclude", "vote", "deadline(ranks=3,after=200ms)" */
   int blocking;         /* 0: functions that make communicators return thinwireInProgress at once */
+  int handOver;         /* 1: by libnccl.so.2 alone; see THINWIRE_FALLBACK */
 } thinwireConfig_t;
 
 #define THINWIRE_CONFIG_MAGIC 0x74776366u
 #define THINWIRE_CONFIG_INITIALIZER                                                           \
   {                                                                                           \
     sizeof(thinwireConfig_t), THINWIRE_CONFIG_MAGIC, THINWIRE_VERSION_CODE, NULL, NULL, NULL, \
-        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL, NULL, -1                 \
+        NULL, NULL, -1.0, -1.0, -1.0, 0, -1, 0, NULL, 0, NULL, NULL, NULL, -1, 0              \
   }
 
 /* *version = THINWIRE_VERSION_CODE of the library that was loaded. */

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/fallback.h"
 #include "api/guard.h"
 #include "api/handle.h"
 #include "base/env.h"
@@ -46,6 +47,7 @@ void Override(double value, double* target) {
 
 // `env`, overridden by what `config` sets.
 Result<Env> Overridden(Env env, const thinwireConfig_t* config) {
+  env.hand_over = false;
   if (config == nullptr) return env;
   if (config->magic != THINWIRE_CONFIG_MAGIC || config->size != sizeof(thinwireConfig_t)) {
     return InvalidArgument("config was not initialised with THINWIRE_CONFIG_INITIALIZER");
@@ -66,6 +68,7 @@ Result<Env> Overridden(Env env, const thinwireConfig_t* config) {
   Override(config->device, &env.device);
   Override(config->sites, &env.sites);
   Override(config->survival, &env.survival);
+  env.hand_over = config->handOver == 1;
   return env;
 }
 
@@ -77,6 +80,11 @@ Result<Env> EnvFor(const thinwireConfig_t* config) {
 bool Blocks(const Env& env, const thinwireConfig_t* config, bool otherwise) {
   if (!env.blocking.empty()) return env.blocking != "0";
   return config == nullptr || config->blocking < 0 ? otherwise : config->blocking != 0;
+}
+
+// Callers hand over what is there when the call returns.
+void CheckHandOver(bool blocking, Env* env) {
+  env->hand_over = env->hand_over && blocking && !Group::Current().open();
 }
 
 // Says what this is, once a process, to who asks for any log; programs and people look for the
@@ -131,9 +139,10 @@ Status Derive(thinwireComm_t comm, thinwireComm_t* child, const thinwireConfig_t
   TW_ASSIGN(Env env, Overridden(parent->env(), config));
   env.cuda_device = parent->device_number();
   if (const auto heir = HeirOf(*parent); heir != nullptr) parent = heir;
+  const bool blocking = Blocks(env, config, handle->blocking());
+  CheckHandOver(blocking, &env);
   return handle->BeginChild(
-      [parent, env, make = std::move(make)] { return make(parent.get(), env); },
-      Blocks(env, config, handle->blocking()), child);
+      [parent, env, make = std::move(make)] { return make(parent.get(), env); }, blocking, child);
 }
 
 Status CheckSurvives(const Communicator& communicator) {
@@ -171,8 +180,10 @@ thinwireResult_t thinwireCommInitRank(thinwireComm_t* comm, int nranks, thinwire
   return Guard([&]() -> Status {
     TW_TRY(CheckPointer(comm, "comm"));
     *comm = nullptr;
-    TW_ASSIGN(const Env env, EnvFor(config));
-    return InitRank(comm, nranks, FromC(id), rank, env, Blocks(env, config, true));
+    TW_ASSIGN(Env env, EnvFor(config));
+    const bool blocking = Blocks(env, config, true);
+    CheckHandOver(blocking, &env);
+    return InitRank(comm, nranks, FromC(id), rank, env, blocking);
   });
 }
 
@@ -187,7 +198,8 @@ thinwireResult_t thinwireCommInitDevices(thinwireComm_t* comms, int nranks, cons
     TW_TRY(CheckPointer(comms, "comms"));
     if (nranks < 1) return InvalidArgument("nranks is {}; it must be at least 1", nranks);
     std::fill(comms, comms + nranks, nullptr);
-    TW_ASSIGN(const Env env, EnvFor(config));
+    TW_ASSIGN(Env env, EnvFor(config));
+    CheckHandOver(true, &env);
     TW_ASSIGN(const UniqueId id, Communicator::NewId(env));
     // Together, as in a group of the caller's own.
     Group::Current().Start();
@@ -355,6 +367,26 @@ thinwireResult_t thinwireCommParticipants(thinwireComm_t comm, int* ranks, int* 
     return {};
   });
 }
+
+thinwireResult_t thinwireFallbackPath(const char** path) {
+  return Guard([&]() -> Status {
+    static thread_local std::string asked;
+    TW_ASSIGN(const Env env, Env::Read());
+    asked = env.fallback;
+    *path = asked.c_str();
+    return {};
+  });
+}
+
+thinwireResult_t thinwireCommMayHandOver(thinwireComm_t comm, int* may) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto made, Ready(comm));
+    *may = made->may_hand_over() ? 1 : 0;
+    return {};
+  });
+}
+
+void thinwireLogWarning(const char* text) { TW_LOG(kWarn, "{}", text); }
 
 thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path) {
   return Guard([&]() -> Status {

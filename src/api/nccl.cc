@@ -5,6 +5,7 @@
 #include <string>
 
 #include "api/nccl_config.h"
+#include "api/nccl_fallback.h"
 #include "api/nccl_shim.h"
 
 using namespace thinwire::nccl;  // NOLINT: the functions below are the API itself
@@ -23,10 +24,21 @@ class CallOptions {
     options_.stream = stream;
   }
 
-  // native(comm, options), as NCCL's answer.
-  template <typename Native>
-  ncclResult_t Call(Native native) const {
-    if (read_ == ncclSuccess) return ToNccl(native(comm_, &options_));
+  // native(comm, options), as NCCL's answer; or other(library, its communicator) where the
+  // communicator was handed over.
+  template <typename Native, typename OtherCall>
+  ncclResult_t Call(Native native, OtherCall other) const {
+    if (read_ == ncclSuccess) {
+      return Forward(
+          comm_,
+          [&](const OtherNccl& library, ncclComm_t theirs) {
+            if (options_.policy == nullptr) return other(library, theirs);
+            return Refuse(ncclInvalidUsage,
+                          "the call names a policy, but its communicator was handed over to the "
+                          "library of THINWIRE_FALLBACK");
+          },
+          [&] { return ToNccl(native(comm_, &options_)); });
+    }
     const std::string refused = OwnError();
     (void)native(static_cast<ncclComm_t>(nullptr), &options_);
     return Refuse(read_, refused);
@@ -38,74 +50,128 @@ class CallOptions {
   ncclResult_t read_;
 };
 
+ncclResult_t Lacks(const char* function) {
+  return Refuse(ncclInvalidUsage,
+                std::string("the library of THINWIRE_FALLBACK has no ") + function);
+}
+
 }  // namespace
 
 NCCL_DEFINE(ncclResult_t, ncclAllReduceConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream,
              const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireAllReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), on,
+                                     options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.AllReduce(sendbuff, recvbuff, count, datatype, op, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduceConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclRedOp_t op, int root, ncclComm_t comm, cudaStream_t stream,
              const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireReduce(sendbuff, recvbuff, count, Type(datatype), Op(op), root, on,
+                                  options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Reduce(sendbuff, recvbuff, count, datatype, op, root, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclBroadcastConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireBroadcast(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Broadcast(sendbuff, recvbuff, count, datatype, root, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclAllGatherConfig,
             (const void* sendbuff, void* recvbuff, size_t sendcount, ncclDataType_t datatype,
              ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireAllGather(sendbuff, recvbuff, sendcount, Type(datatype), on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.AllGather(sendbuff, recvbuff, sendcount, datatype, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclReduceScatterConfig,
             (const void* sendbuff, void* recvbuff, size_t recvcount, ncclDataType_t datatype,
              ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream,
              const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), on,
-                                 options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireReduceScatter(sendbuff, recvbuff, recvcount, Type(datatype), Op(op), on,
+                                         options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.ReduceScatter(sendbuff, recvbuff, recvcount, datatype, op, theirs,
+                                         stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclAlltoAllConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype,
              ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireAllToAll(sendbuff, recvbuff, count, Type(datatype), on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireAllToAll(sendbuff, recvbuff, count, Type(datatype), on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.AlltoAll == nullptr
+                       ? Lacks("ncclAlltoAll")
+                       : library.AlltoAll(sendbuff, recvbuff, count, datatype, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclGatherConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireGather(sendbuff, recvbuff, count, Type(datatype), root, on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireGather(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Gather == nullptr
+                       ? Lacks("ncclGather")
+                       : library.Gather(sendbuff, recvbuff, count, datatype, root, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclScatterConfig,
             (const void* sendbuff, void* recvbuff, size_t count, ncclDataType_t datatype, int root,
              ncclComm_t comm, cudaStream_t stream, const ncclCollConfig_t* config)) {
-  return CallOptions(comm, stream, config).Call([&](auto on, auto* options) {
-    return thinwireScatter(sendbuff, recvbuff, count, Type(datatype), root, on, options);
-  });
+  return CallOptions(comm, stream, config)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireScatter(sendbuff, recvbuff, count, Type(datatype), root, on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Scatter == nullptr
+                       ? Lacks("ncclScatter")
+                       : library.Scatter(sendbuff, recvbuff, count, datatype, root, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclAllReduce,
@@ -166,32 +232,58 @@ NCCL_DEFINE(ncclResult_t, ncclScatter,
 NCCL_DEFINE(ncclResult_t, ncclSend,
             (const void* sendbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
              cudaStream_t stream)) {
-  return CallOptions(comm, stream).Call([&](auto on, auto* options) {
-    return thinwireSend(sendbuff, count, Type(datatype), peer, on, options);
-  });
+  return CallOptions(comm, stream)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireSend(sendbuff, count, Type(datatype), peer, on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Send(sendbuff, count, datatype, peer, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclRecv,
             (void* recvbuff, size_t count, ncclDataType_t datatype, int peer, ncclComm_t comm,
              cudaStream_t stream)) {
-  return CallOptions(comm, stream).Call([&](auto on, auto* options) {
-    return thinwireRecv(recvbuff, count, Type(datatype), peer, on, options);
-  });
+  return CallOptions(comm, stream)
+      .Call(
+          [&](auto on, auto* options) {
+            return thinwireRecv(recvbuff, count, Type(datatype), peer, on, options);
+          },
+          [&](auto& library, auto theirs) {
+            return library.Recv(recvbuff, count, datatype, peer, theirs, stream);
+          });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclRedOpCreatePreMulSum,
             (ncclRedOp_t * op, void* scalar, ncclDataType_t datatype,
              ncclScalarResidence_t residence, ncclComm_t comm)) {
-  return ToNccl(thinwireRedOpCreateScaledSum(reinterpret_cast<thinwireRedOp_t*>(op), scalar,
-                                             Type(datatype),
-                                             static_cast<thinwireScalarPlace_t>(residence), comm));
+  return Forward(
+      comm,
+      [&](auto& library, auto theirs) {
+        return library.RedOpCreatePreMulSum(op, scalar, datatype, residence, theirs);
+      },
+      [&] {
+        return ToNccl(thinwireRedOpCreateScaledSum(
+            reinterpret_cast<thinwireRedOp_t*>(op), scalar, Type(datatype),
+            static_cast<thinwireScalarPlace_t>(residence), comm));
+      });
 }
 NCCL_DEFINE(ncclResult_t, ncclRedOpDestroy, (ncclRedOp_t op, ncclComm_t comm)) {
-  return ToNccl(thinwireRedOpDestroy(Op(op), comm));
+  return Forward(
+      comm, [&](auto& library, auto theirs) { return library.RedOpDestroy(op, theirs); },
+      [&] { return ToNccl(thinwireRedOpDestroy(Op(op), comm)); });
 }
 
-NCCL_DEFINE(ncclResult_t, ncclGroupStart, (void)) { return ToNccl(thinwireGroupStart()); }
-NCCL_DEFINE(ncclResult_t, ncclGroupEnd, (void)) { return ToNccl(thinwireGroupEnd()); }
+NCCL_DEFINE(ncclResult_t, ncclGroupStart, (void)) {
+  StartOtherGroup();
+  return ToNccl(thinwireGroupStart());
+}
+NCCL_DEFINE(ncclResult_t, ncclGroupEnd, (void)) {
+  const ncclResult_t theirs = EndOtherGroup();
+  const ncclResult_t own = ToNccl(thinwireGroupEnd());
+  return own == ncclSuccess ? theirs : own;
+}
 
 NCCL_DEFINE(ncclResult_t, ncclGroupSimulateEnd, (ncclSimInfo_t * simInfo)) {
   if (simInfo != nullptr && simInfo->magic != kSimInfoMagic) {

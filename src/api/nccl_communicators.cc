@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/nccl_config.h"
+#include "api/nccl_fallback.h"
 #include "api/nccl_shim.h"
 
 using namespace thinwire::nccl;  // NOLINT: the functions below are the API itself
@@ -19,12 +20,15 @@ thinwireUniqueId FromNccl(const ncclUniqueId& id) {
   return copy;
 }
 
-// make(native) with the native configuration; NULL where the caller brought none.
+// make(native) with the native configuration; *comm is then handed over if it may be.
 template <typename MakeNative>
-ncclResult_t WithConfig(const ncclConfig_t* config, MakeNative make) {
+ncclResult_t Make(const ncclConfig_t* config, ncclComm_t* comm, MakeNative make) {
   thinwireConfig_t native;
   if (const ncclResult_t read = ToNative(config, &native); read != ncclSuccess) return read;
-  return ToNccl(make(config == nullptr ? nullptr : &native));
+  native.handOver = Other() == nullptr ? 0 : 1;
+  const ncclResult_t made = ToNccl(make(&native));
+  if (made == ncclSuccess && native.handOver == 1) HandOver(*comm);
+  return made;
 }
 
 }  // namespace
@@ -41,7 +45,7 @@ NCCL_DEFINE(ncclResult_t, ncclGetUniqueId, (ncclUniqueId * uniqueId)) {
 
 NCCL_DEFINE(ncclResult_t, ncclCommInitRankConfig,
             (ncclComm_t * comm, int nranks, ncclUniqueId commId, int rank, ncclConfig_t* config)) {
-  return WithConfig(config, [&](const thinwireConfig_t* native) {
+  return Make(config, comm, [&](const thinwireConfig_t* native) {
     return thinwireCommInitRank(comm, nranks, FromNccl(commId), rank, native);
   });
 }
@@ -62,12 +66,16 @@ NCCL_DEFINE(ncclResult_t, ncclCommInitRankScalable,
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommInitAll, (ncclComm_t * comm, int ndev, const int* devlist)) {
-  return ToNccl(thinwireCommInitDevices(comm, ndev, devlist, nullptr));
+  thinwireConfig_t native = THINWIRE_CONFIG_INITIALIZER;
+  native.handOver = Other() == nullptr ? 0 : 1;
+  const ncclResult_t made = ToNccl(thinwireCommInitDevices(comm, ndev, devlist, &native));
+  if (made == ncclSuccess && native.handOver == 1) HandOverAll(comm, ndev, devlist);
+  return made;
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommSplit,
             (ncclComm_t comm, int color, int key, ncclComm_t* newcomm, ncclConfig_t* config)) {
-  return WithConfig(config, [&](const thinwireConfig_t* native) {
+  return Make(config, newcomm, [&](const thinwireConfig_t* native) {
     return thinwireCommSplit(comm, color, key, newcomm, native);
   });
 }
@@ -78,7 +86,7 @@ NCCL_DEFINE(ncclResult_t, ncclCommShrink,
   if ((shrinkFlags & ~NCCL_SHRINK_ABORT) != 0) {
     return Refuse(ncclInvalidArgument, "Shrink: unknown flags");
   }
-  return WithConfig(config, [&](const thinwireConfig_t* native) {
+  return Make(config, newcomm, [&](const thinwireConfig_t* native) {
     // One that was revoked before, or has failed, has nothing more in flight.
     if ((shrinkFlags & NCCL_SHRINK_ABORT) != 0) (void)thinwireCommRevoke(comm);
     return thinwireCommShrink(comm, excludeRanksList, excludeRanksCount, newcomm, native);
@@ -105,7 +113,7 @@ NCCL_DEFINE(ncclResult_t, ncclCommGrow,
   if (rank != -1) {
     return Refuse(ncclInvalidArgument, "Grow: ranks of the communicator keep theirs; pass -1");
   }
-  return WithConfig(config, [&](const thinwireConfig_t* native) {
+  return Make(config, newcomm, [&](const thinwireConfig_t* native) {
     const auto* id = reinterpret_cast<const thinwireUniqueId*>(uniqueId);
     return thinwireCommGrow(comm, nRanks, id, newcomm, native);
   });
@@ -116,18 +124,26 @@ NCCL_DEFINE(ncclResult_t, ncclCommRevoke, (ncclComm_t comm, int revokeFlags)) {
   if (revokeFlags != NCCL_REVOKE_DEFAULT) {
     return Refuse(ncclInvalidArgument, "Revoke: unknown flags");
   }
+  if (const ncclComm_t theirs = TakeBack(comm); theirs != nullptr) (void)Other()->CommAbort(theirs);
   return ToNccl(thinwireCommRevoke(comm));
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommFinalize, (ncclComm_t comm)) {
-  return comm == nullptr ? ncclSuccess : ToNccl(thinwireCommFinalize(comm));
+  if (comm == nullptr) return ncclSuccess;
+  return Forward(
+      comm, [](auto& other, auto theirs) { return other.CommFinalize(theirs); },
+      [&] { return ToNccl(thinwireCommFinalize(comm)); });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommDestroy, (ncclComm_t comm)) {
-  return ToNccl(thinwireCommDestroy(comm));
+  const ncclComm_t theirs = TakeBack(comm);
+  const ncclResult_t result = theirs == nullptr ? ncclSuccess : Other()->CommDestroy(theirs);
+  const ncclResult_t own = ToNccl(thinwireCommDestroy(comm));
+  return own == ncclSuccess ? result : own;
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommAbort, (ncclComm_t comm)) {
+  if (const ncclComm_t theirs = TakeBack(comm); theirs != nullptr) (void)Other()->CommAbort(theirs);
   return ToNccl(thinwireCommAbort(comm));
 }
 
@@ -136,7 +152,10 @@ NCCL_DEFINE(ncclResult_t, ncclCommGetAsyncError, (ncclComm_t comm, ncclResult_t*
   const thinwireResult_t result =
       thinwireCommGetAsyncError(comm, asyncError == nullptr ? nullptr : &error);
   if (result == thinwireSuccess) *asyncError = ToNccl(error);
-  return ToNccl(result);
+  if (result != thinwireSuccess || error != thinwireSuccess) return ToNccl(result);
+  return Forward(
+      comm, [&](auto& other, auto theirs) { return other.CommGetAsyncError(theirs, asyncError); },
+      [] { return ncclSuccess; });
 }
 
 NCCL_DEFINE(ncclResult_t, ncclCommCount, (const ncclComm_t comm, int* count)) {

@@ -124,6 +124,7 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_CUDA_WAIT", &env.cuda_wait);
   ReadText("THINWIRE_SITES", &env.sites);
   ReadText("THINWIRE_NCCL", &env.nccl);
+  ReadText("THINWIRE_FALLBACK", &env.fallback);
   ReadText("THINWIRE_MODULES", &env.modules);
   ReadText("THINWIRE_FLIGHT_FILE", &env.flight_file);
   TW_TRY(ReadParsed("THINWIRE_FLIGHT_CALLS", ParseCalls, &env.flight_calls));

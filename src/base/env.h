@@ -135,6 +135,14 @@ struct Env {
   // it.
   std::string nccl;
 
+  // THINWIRE_FALLBACK: path of another NCCL, to which libnccl.so.2 hands over whole communicators
+  // whose ranks stand close together (known links, all below 1 ms) and whose policy is exact
+  // (docs/nccl-compat.md). Default empty: none.
+  std::string fallback;
+
+  // No variable: whoever makes the communicator would hand it over.
+  bool hand_over = false;
+
   // THINWIRE_MODULES: folder where optional parts (libthinwire_cuda.so) are looked for before all
   // others. Default empty: beside the library.
   std::string modules;

@@ -215,6 +215,17 @@ Status Communicator::Revoke() {
   return {};
 }
 
+bool Communicator::may_hand_over() const {
+  const LinkModel& links = first_links();
+  if (!all_hand_over_ || survival_ != nullptr || !links.known()) return false;
+  for (int from = 0; from < ranks_; ++from) {
+    for (int to = 0; to < ranks_; ++to) {
+      if (from != to && links.at(from, to).delay >= kSiteDelay) return false;
+    }
+  }
+  return true;
+}
+
 Status Communicator::Finalize() {
   TW_TRY(CheckOpen());
   Close();
@@ -272,6 +283,9 @@ Status Communicator::Connect(const UniqueId& id) {
           id, rank_, {.interface = env_.interface, .host = env_.host, .ports = env_.port_range}));
   places_ = std::make_unique<MeetingPlaces>(std::move(places));
   settings.meeting_place = places_->own();
+  // Ranks with devices and ranks without would wait for each other in the other library.
+  settings.hand_over = !env_.hand_over || !policy_.exact() ? 0 : cuda_ == nullptr ? 1 : 2;
+  const uint64_t hand_over = settings.hand_over;
 
   if (rank_ == 0) TW_TRY(GatherAtRoot(id, env_));
   // Two rounds: everyone's address and settings; then that everyone is connected, so that nobody
@@ -280,8 +294,10 @@ Status Communicator::Connect(const UniqueId& id) {
   TW_ASSIGN(const auto blobs, rendezvous->Exchange(settings.Pack(), deadline));
   std::vector<std::string> addresses;
   std::vector<std::string> meeting_places;
+  all_hand_over_ = hand_over != 0;
   for (const std::string& blob : blobs) {
     TW_ASSIGN(const auto theirs, SharedSettings::Unpack(blob));
+    all_hand_over_ = all_hand_over_ && theirs.hand_over == hand_over;
     if (addresses.empty()) settings = theirs;  // rank 0's settings hold for all
     addresses.push_back(theirs.address);
     meeting_places.push_back(theirs.meeting_place);

@@ -132,6 +132,9 @@ class Communicator {
   const std::shared_ptr<Ledger>& shared_ledger() const { return ledger_; }
   const FlightRecorder& recorder() const { return *recorder_; }
 
+  // Every rank would hand it over, its policy is exact, and its ranks stand close together.
+  bool may_hand_over() const;
+
   // What plans are made by, and since when.
   const LinkModel& links() const { return planner_->links(); }
   TimePoint links_since() const { return links_since_; }
@@ -203,6 +206,7 @@ class Communicator {
   std::map<int, std::pair<DataType, Factor>> reductions_;
   std::set<std::tuple<Operation, int, const Codec*>> logged_;
   std::unique_ptr<Hierarchy> hierarchy_;
+  bool all_hand_over_ = false;
   std::string survival_policy_;  // rank 0's
   std::unique_ptr<Survival> survival_;
 };

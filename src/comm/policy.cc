@@ -161,6 +161,11 @@ bool Policy::Rule::Matches(Operation operation, DataType dtype, size_t bytes,
          bytes >= floor && bytes < below;
 }
 
+bool Policy::exact() const {
+  return std::ranges::all_of(rules_,
+                             [](const Rule& rule) { return rule.codec->exact() && !rule.target; });
+}
+
 Policy::Choice Policy::For(Operation operation, DataType dtype, Reduction reduction, size_t bytes,
                            const std::string& tensor) const {
   for (const Rule& rule : rules_) {

@@ -39,6 +39,8 @@ class Policy {
     // Why a codec that a rule named is not used although operation and size match; "" if it is.
     std::string exact_because;
   };
+  // No rule names anything that changes results.
+  bool exact() const;
   // `tensor`: its name; "" where the call has none.
   Choice For(Operation operation, DataType dtype, Reduction reduction, size_t bytes,
              const std::string& tensor = "") const;

@@ -55,6 +55,7 @@ std::string SharedSettings::Pack() const {
   Append(meeting_place, &blob);
   Append(link, &blob);
   Append(survival, &blob);
+  AppendNumber(hand_over, &blob);
   AppendNumber(segment_bytes, &blob);
   AppendNumber(epoch, &blob);
   return blob;
@@ -67,6 +68,7 @@ Result<SharedSettings> SharedSettings::Unpack(const std::string& blob) {
   TW_ASSIGN(settings.meeting_place, TakeText(&rest));
   TW_ASSIGN(settings.link, TakeText(&rest));
   TW_ASSIGN(settings.survival, TakeText(&rest));
+  TW_ASSIGN(settings.hand_over, TakeNumber(&rest));
   TW_ASSIGN(settings.segment_bytes, TakeNumber(&rest));
   TW_ASSIGN(const uint64_t epoch, TakeNumber(&rest));
   settings.epoch = static_cast<uint32_t>(epoch);

@@ -23,6 +23,7 @@ struct SharedSettings {
   std::string meeting_place;  // MeetingPlaces::own
   std::string link;           // Env::link, inlined: text of a LinkModel, or kMeasureLinks
   std::string survival;       // Env::survival
+  uint64_t hand_over = 0;     // Env::hand_over of an exact policy: 1 without a device, 2 with one
   uint64_t segment_bytes = 0;
   // Random: tells apart the communicators that a job makes one after another from one unique id or
   // from the same variables, so that a late frame of an earlier one is turned away.
