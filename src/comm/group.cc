@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "comm/hierarchy.h"
+#include "comm/joint_gate.h"
 #include "comm/survival.h"
 
 namespace thinwire {
@@ -106,6 +108,30 @@ void Group::Drop(const Status& why) {
   }
 }
 
+// Refuses groups of which a part would be replayed, and joins the streams of others.
+Status Group::JoinStreams(std::vector<Entry>* entries) {
+  std::set<std::pair<Device*, void*>> streams;
+  std::vector<std::shared_ptr<StreamGate>> gates;
+  size_t captured = 0;
+  for (const Entry& entry : *entries) {
+    if (entry.collective.gate == nullptr) continue;
+    streams.insert({entry.collective.device, entry.stream});
+    gates.push_back(entry.collective.gate);
+    if (entry.collective.gate->repeats()) ++captured;
+  }
+  if (captured > 0 && captured < entries->size()) {
+    return InvalidUsage("{} of {} calls of a group are captured in a graph: capture all or none",
+                        captured, entries->size());
+  }
+  if (captured > 0 || streams.size() < 2) return {};
+  const auto joined = JoinGates(gates);
+  auto joint = joined.begin();
+  for (Entry& entry : *entries) {
+    if (entry.collective.gate != nullptr) entry.collective.gate = *joint++;
+  }
+  return {};
+}
+
 Status Group::EnterStreams(std::vector<Entry>* entries) {
   Status entered;
   for (Entry& entry : *entries) {
@@ -118,6 +144,7 @@ Status Group::EnterStreams(std::vector<Entry>* entries) {
     }
     if (!entered.ok()) break;
   }
+  if (entered.ok()) entered = JoinStreams(entries);
   if (entered.ok()) return {};
   for (const Entry& entry : *entries) {
     if (entry.collective.gate == nullptr) continue;

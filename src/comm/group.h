@@ -71,6 +71,7 @@ class Group {
   void Drop(const Status& why);
   // Puts the calls on devices into the order of their streams.
   static Status EnterStreams(std::vector<Entry>* entries);
+  static Status JoinStreams(std::vector<Entry>* entries);
 
   int depth_ = 0;
   Status refused_;

@@ -311,6 +311,67 @@ TEST_P(StreamSuite, GroupsMayUseSeveralStreamsAndMeetThemselves) {
   });
 }
 
+TEST_P(StreamSuite, AGroupStartsAfterAllOfItsStreamsAndHoldsThemUntilAllHasEnded) {
+  if (std::string(GetParam()) == "hostfunc") GTEST_SKIP() << "one host function waits at a time";
+  Comms comms(2, OnCuda());
+  std::atomic<int> come{0};  // rank 0's streams that went on
+  Latch before, after;
+  comms.OnRanks([&](int rank, thinwireComm_t comm) {
+    const Stream streams[2];
+    const Tensor tensors[2];
+    for (const int i : {0, 1}) tensors[i].Write(Ramp(1), streams[i]);
+    if (rank == 1) {  // in no group: its first call goes at once, its second when it is let
+      ASSERT_EQ(AllReduce(tensors[0], comm, streams[0]), thinwireSuccess);
+      after.Hold(streams[1]);
+      ASSERT_EQ(AllReduce(tensors[1], comm, streams[1]), thinwireSuccess);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      EXPECT_EQ(cudaStreamQuery(streams[0]), cudaErrorNotReady) << "begun before all had come";
+      before.Open();
+      streams[0].Synchronize();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      EXPECT_EQ(come, 0) << "let go before all had ended";
+      after.Open();
+      for (const int i : {0, 1}) EXPECT_EQ(tensors[i].Read(streams[i])[0], 2);
+      return;
+    }
+    before.Hold(streams[1]);
+    ASSERT_EQ(thinwireGroupStart(), thinwireSuccess);
+    for (const int i : {0, 1}) AllReduce(tensors[i], comm, streams[i]);
+    ASSERT_EQ(thinwireGroupEnd(), thinwireSuccess);
+    const auto count = [](void* counted) { ++*static_cast<std::atomic<int>*>(counted); };
+    for (const int i : {0, 1}) EXPECT_EQ(cudaLaunchHostFunc(streams[i], count, &come), cudaSuccess);
+    for (const int i : {0, 1}) EXPECT_EQ(tensors[i].Read(streams[i])[0], 2);
+    EXPECT_EQ(come, 2);
+  });
+}
+
+TEST_P(StreamSuite, AGroupOfWhichAPartIsCapturedIsRefused) {
+  Comms comms(1, OnCuda());
+  const Stream captured, eager;
+  const Tensor tensor;
+  float on_host = 1;
+  for (const bool host : {false, true}) {
+    cudaGraph_t graph = nullptr;
+    ASSERT_EQ(cudaStreamBeginCapture(captured, cudaStreamCaptureModeGlobal), cudaSuccess);
+    ASSERT_EQ(thinwireGroupStart(), thinwireSuccess);
+    AllReduce(tensor, comms[0], captured);
+    if (host) {
+      thinwireAllReduce(&on_host, &on_host, 1, thinwireFloat32, thinwireSum, comms[0], nullptr);
+    } else {
+      AllReduce(tensor, comms[0], eager);
+    }
+    EXPECT_EQ(thinwireGroupEnd(), thinwireInvalidUsage);
+    EXPECT_STREQ(thinwireGetLastError(nullptr),
+                 "1 of 2 calls of a group are captured in a graph: capture all or none");
+    ASSERT_EQ(cudaStreamEndCapture(captured, &graph), cudaSuccess);
+    cudaGraphDestroy(graph);
+    eager.Synchronize();
+  }
+  tensor.Write(Ramp(5), eager);
+  EXPECT_EQ(AllReduce(tensor, comms[0], eager), thinwireSuccess);
+  EXPECT_EQ(tensor.Read(eager)[0], 5);
+}
+
 TEST(DeviceTest, HostAndDeviceRanksAgreeToTheBitWithEveryCodec) {
   for (const char* policy : {"q8", "q4+ef", "rq4+ef", "delta(rq2)", "tk(1%,q4,q8)+ef", "iq8",
                              "mxfp4", "rq1+unbiased", "q8+sr", "x3"}) {
