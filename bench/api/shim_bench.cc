@@ -5,6 +5,7 @@
 //   shim_bench --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -46,27 +47,47 @@ bool ByThinwire(ncclComm_t comm, float* value) {
          thinwireSuccess;
 }
 
-// A group of `calls` all-reduces of one float on each rank, all by this thread.
+// Calls of one float, in a group.
 template <bool (*kCall)(ncclComm_t, float*)>
-void SmallCalls(benchmark::State& state, int ranks, int calls, const char* shape) {
+bool Group(const std::vector<ncclComm_t>& comms, int calls, float* values) {
+  bool good = ncclGroupStart() == ncclSuccess;
+  for (int call = 0; call < calls; ++call) {
+    for (const ncclComm_t comm : comms) good = good && kCall(comm, values++);
+  }
+  return ncclGroupEnd() == ncclSuccess && good;
+}
+
+// A group of `calls` all-reduces on each rank: all by this thread, or, as ranks are, by one of
+// each.
+template <bool (*kCall)(ncclComm_t, float*)>
+void SmallCalls(benchmark::State& state, int ranks, int calls, const char* shape, bool threads) {
   const Ranks all(ranks, shape);
+  const std::vector<ncclComm_t>& comms = all.comms();
   std::vector<float> values(static_cast<size_t>(ranks * calls));
-  bool good = all.made();
+  std::atomic<bool> good = all.made();
   for (auto _ : state) {
-    good = good && ncclGroupStart() == ncclSuccess;
-    float* value = values.data();
-    for (int call = 0; call < calls; ++call) {
-      for (const ncclComm_t comm : all.comms()) good = good && kCall(comm, value++);
+    if (threads) {
+      std::vector<std::thread> others;
+      for (size_t rank = 0; rank < comms.size(); ++rank) {
+        others.emplace_back([&, rank] {
+          if (!Group<kCall>({comms[rank]}, calls, &values[rank * static_cast<size_t>(calls)])) {
+            good = false;
+          }
+        });
+      }
+      for (std::thread& other : others) other.join();
+    } else if (!Group<kCall>(comms, calls, values.data())) {
+      good = false;
     }
-    good = good && ncclGroupEnd() == ncclSuccess;
     if (!good) state.SkipWithError(ncclGetLastError(nullptr));
     if (!good) break;
   }
 }
 
-void Register(const std::string& name, int ranks, int calls, const char* shape) {
+void Register(const std::string& name, int ranks, int calls, const char* shape,
+              bool threads = false) {
   const auto run = [&](const char* by, auto body) {
-    benchmark::RegisterBenchmark((name + "/" + by).c_str(), body, ranks, calls, shape)
+    benchmark::RegisterBenchmark((name + "/" + by).c_str(), body, ranks, calls, shape, threads)
         ->UseRealTime();
   };
   run("native", SmallCalls<ByThinwire>);
@@ -79,7 +100,8 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   Register("one_rank", 1, 1, "");
   Register("two_ranks", 2, 1, "");
-  Register("group_of_1000_at_50ms", 2, 1000, "rate=1gbit,delay=50ms");
+  Register("group_of_1000_at_50ms/one_thread", 2, 1000, "rate=1gbit,delay=50ms");
+  Register("group_of_1000_at_50ms/thread_each", 2, 1000, "rate=1gbit,delay=50ms", true);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

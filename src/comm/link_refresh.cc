@@ -31,10 +31,12 @@ Result<std::optional<LinkModel>> LinkRefresh::Take(const LinkModel& current) {
   TW_TRY(completion_->Wait());
   LinkModel learned = current;
   bool differs = false;
+  double call_seconds = kInterval;  // the quickest rank's
   for (int from = 0; from < ranks_; ++from) {
     for (int to = 0; to < ranks_; ++to) {
       const Finding& finding = all_[static_cast<size_t>(from * ranks_ + to)];
       Link& link = learned.at(from, to);
+      if (from == to) call_seconds = std::min<double>(call_seconds, finding.delay);
       if (from == to || finding.rate <= 0) continue;
       if (Differ(link.rate, finding.rate, 0)) link.origin = Link::Origin::kLearned;
       differs |= Differ(link.rate, finding.rate, 0) ||
@@ -45,6 +47,8 @@ Result<std::optional<LinkModel>> LinkRefresh::Take(const LinkModel& current) {
       link.loss = finding.loss;
     }
   }
+  const double calls = kInterval / std::max(call_seconds, kInterval / kMostCalls);
+  interval_ = std::max(kCalls, static_cast<uint64_t>(calls));
   if (differs) fresh = std::move(learned);
   return fresh;
 }
@@ -59,12 +63,17 @@ PlanRequest LinkRefresh::request() const {
 }
 
 Collective LinkRefresh::Start(std::shared_ptr<const Plan> plan, std::span<const Link> learned) {
-  next_ = calls_ + kCalls;
+  const auto calls = static_cast<double>(std::max<uint64_t>(calls_ - begun_calls_, 1));
+  const double seconds = ToSeconds(Now() - began_) / calls;
+  began_ = Now();
+  begun_calls_ = calls_;
+  next_ = calls_ + interval_;
   mine_.clear();
   for (const Link& link : learned) {
     mine_.push_back({static_cast<float>(link.rate), static_cast<float>(link.delay),
                      static_cast<float>(link.loss)});
   }
+  mine_[static_cast<size_t>(rank_)] = {0, static_cast<float>(seconds), 0};
   all_.assign(static_cast<size_t>(ranks_) * static_cast<size_t>(ranks_), {});
   Collective gathering;
   gathering.plan = std::move(plan);

@@ -15,9 +15,9 @@ constexpr int kRanks = 2;
 
 LinkModel Known() { return LinkModel(kRanks, {kRate, 0.02, 0, Link::Origin::kMeasured}); }
 
-void CountAll(LinkRefresh* refresh) {
-  for (uint64_t i = 0; i < LinkRefresh::kCalls; ++i) {
-    EXPECT_FALSE(refresh->due());
+void CountAll(LinkRefresh* refresh, uint64_t calls = LinkRefresh::kCalls) {
+  for (uint64_t i = 0; i < calls; ++i) {
+    ASSERT_FALSE(refresh->due()) << i;
     refresh->Count();
   }
 }
@@ -28,12 +28,17 @@ Collective StartWith(LinkRefresh* refresh, std::vector<Link> learned) {
   return refresh->Start(std::move(plan), learned);
 }
 
-// Gathers: this rank learned `own`, and the other one 0.9 of what was known.
-void Gather(LinkRefresh* refresh, Link own) {
+// Gathers: this rank learned `own`, and the other one 0.9 of what was known; a call takes the
+// quicker of them `call_seconds`.
+void Gather(LinkRefresh* refresh, Link own, float call_seconds = 0.1F) {
   const Collective gathering = StartWith(refresh, {Link{}, own});
   auto* const rows = static_cast<Finding*>(gathering.output);
   std::memcpy(rows, gathering.input, kRanks * sizeof(Finding));
+  EXPECT_GT(rows[0].delay, 0);
+  EXPECT_LT(rows[0].delay, 0.1) << "256 calls that are counted only";
+  rows[0] = {0, 1, 0};
   rows[kRanks] = {static_cast<float>(0.9 * kRate), 0.02F, 0};
+  rows[kRanks + 1] = {0, call_seconds, 0};
   auto completion = std::make_shared<Completion>();
   completion->Set({}, {});
   refresh->Started(completion);
@@ -47,6 +52,23 @@ TEST(LinkRefreshTest, IsDueAfterSoManyCollectives) {
   Gather(&refresh, Known().at(0, 1));
   CountAll(&refresh);
   EXPECT_TRUE(refresh.due());
+}
+
+TEST(LinkRefreshTest, IsDueLaterWhereCallsAreIssuedFasterThanTheyEnd) {
+  for (const auto& [call_seconds, calls] : {std::pair(1e-3F, uint64_t{1000}),
+                                            {1e-6F, LinkRefresh::kMostCalls},
+                                            {0.1F, LinkRefresh::kCalls}}) {
+    LinkRefresh refresh(0, Known());
+    CountAll(&refresh);
+    Gather(&refresh, Known().at(0, 1), call_seconds);
+    CountAll(&refresh);
+    EXPECT_TRUE(refresh.due());
+    EXPECT_TRUE(refresh.Take(Known()).ok());
+    Gather(&refresh, Known().at(0, 1));
+    CountAll(&refresh, calls - 1);
+    if (!refresh.due()) refresh.Count();
+    EXPECT_TRUE(refresh.due()) << call_seconds;
+  }
 }
 
 TEST(LinkRefreshTest, AdoptsWhatDiffers) {
