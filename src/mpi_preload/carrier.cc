@@ -123,7 +123,6 @@ Carrier::Carrier(MPI_Comm comm) : comm_(std::make_shared<MPI_Comm>(comm)) {
 }
 
 Carrier::~Carrier() {
-  PMPI_Wait(&spread_, MPI_STATUS_IGNORE);  // done, but for a first call that could not be made
   std::unique_lock lock(mutex_);
   while (!queue_.empty()) {
     lock.unlock();
@@ -134,6 +133,7 @@ Carrier::~Carrier() {
   lock.unlock();
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  PMPI_Wait(&spread_, MPI_STATUS_IGNORE);  // done, but for a first call that could not be made
   *comm_ = MPI_COMM_NULL;
   if (thinwire_ != nullptr) LogWhatWasCarried();
   (void)thinwireCommDestroy(thinwire_);

@@ -3,6 +3,7 @@
  * One rank of an MPI program that knows nothing of Thinwire: preload_program WHAT
  *   carried   every function that is caught, in the ways that MPI knows; needs a floor of 4K
  *   first     the first calls are non-blocking, and other ranks come late to them
+ *   compressed  a policy rounds: results are near, and the same on all ranks
  *   late      rank 1 comes too late to a call: prints the error
  *   refused   Thinwire can't start on rank 1: the same results by MPI
  * Prints "good" and exits with 0 when it went as it should.
@@ -407,6 +408,28 @@ static void First(void) {
   free(values);
 }
 
+static void Compressed(void) {
+  enum { kLarge = 20000 };
+  float* values = Floats(kLarge);
+  float* own = Floats(kLarge);
+  MPI_Request request;
+  MPI_Allreduce(MPI_IN_PLACE, own, kLarge, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+  MPI_Iallreduce(MPI_IN_PLACE, values, kLarge, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &request);
+  MPI_Wait(&request, MPI_STATUS_IGNORE);
+  Check(memcmp(own, values, kLarge * sizeof(*own)) == 0, "the same values again");
+  int rounded = 0;
+  for (int i = 0; i < kLarge; ++i) {
+    const double off = values[i] - Sum(i);
+    rounded += off != 0;
+    Check(off * off < 100, "near the sum"); /* of up to some 1000 a rank, in blocks of like ones */
+  }
+  Check(rounded > 0, "compressed");
+  MPI_Bcast(own, kLarge, MPI_FLOAT, 0, MPI_COMM_WORLD);
+  Check(memcmp(own, values, kLarge * sizeof(*own)) == 0, "the same on all ranks");
+  free(own);
+  free(values);
+}
+
 static void Late(void) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
@@ -450,6 +473,7 @@ int main(int argc, char** argv) {
   Check(provided == MPI_THREAD_FUNNELED && told == provided, "threads as asked for");
   if (strcmp(what, "carried") == 0) Carried();
   if (strcmp(what, "first") == 0) First();
+  if (strcmp(what, "compressed") == 0) Compressed();
   if (strcmp(what, "late") == 0) Late();
   if (strcmp(what, "refused") == 0) Refused(-1);
   if (strcmp(what, "refused_first") == 0) Refused(0);
