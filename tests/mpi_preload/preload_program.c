@@ -4,6 +4,7 @@
  *   carried   every function that is caught, in the ways that MPI knows; needs a floor of 4K
  *   first     the first calls are non-blocking, and other ranks come late to them
  *   compressed  a policy rounds: results are near, and the same on all ranks
+ *   funneled  MPI grants no more than MPI_THREAD_FUNNELED
  *   late      rank 1 comes too late to a call: prints the error
  *   refused   Thinwire can't start on rank 1: the same results by MPI
  * Prints "good" and exits with 0 when it went as it should.
@@ -48,6 +49,16 @@ COUNTED(MPI_Iallgather,
 COUNTED(MPI_Bcast, (void* b, int n, MPI_Datatype t, int o, MPI_Comm c), (b, n, t, o, c))
 COUNTED(MPI_Ibcast, (void* b, int n, MPI_Datatype t, int o, MPI_Comm c, MPI_Request* q),
         (b, n, t, o, c, q))
+
+static int most_threads = MPI_THREAD_MULTIPLE; /* that MPI shall grant */
+
+int PMPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
+  int (*mpi)(int*, char***, int, int*);
+  *(void**)&mpi = dlsym(RTLD_NEXT, "PMPI_Init_thread");
+  const int result = mpi(argc, argv, required, provided);
+  if (*provided > most_threads) *provided = most_threads;
+  return result;
+}
 
 static void Check(int good, const char* what) {
   if (good) return;
@@ -430,6 +441,15 @@ static void Compressed(void) {
   free(values);
 }
 
+static void Funneled(void) {
+  AllReduce(MPI_COMM_WORLD, 0, -1);
+  __atomic_store_n(&below, 0, __ATOMIC_RELAXED);
+  AllReduce(MPI_COMM_WORLD, 0, 0);
+  CheckBelow(1, "non-blocking calls pass through");
+  AllReduce(MPI_COMM_WORLD, 0, -1);
+  CheckBelow(0, "blocking calls are carried");
+}
+
 static void Late(void) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
@@ -438,7 +458,7 @@ static void Late(void) {
   float* values = Floats(kCount);
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   AllReduce(MPI_COMM_WORLD, 0, -1);
-  if (rank == 1) sleep(3);
+  if (rank == 1) sleep(2);
   const int error = MPI_Allreduce(MPI_IN_PLACE, values, kCount, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
   MPI_Error_class(error, &error_class);
   MPI_Error_string(error, text, &length);
@@ -466,6 +486,7 @@ int main(int argc, char** argv) {
   if (strncmp(what, "refused", 7) == 0 && place != NULL && strcmp(place, "1") == 0) {
     setenv("THINWIRE_TRANSPORT", "pigeons", 1);
   }
+  if (strcmp(what, "funneled") == 0) most_threads = MPI_THREAD_FUNNELED;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   MPI_Query_thread(&told);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -474,6 +495,7 @@ int main(int argc, char** argv) {
   if (strcmp(what, "carried") == 0) Carried();
   if (strcmp(what, "first") == 0) First();
   if (strcmp(what, "compressed") == 0) Compressed();
+  if (strcmp(what, "funneled") == 0) Funneled();
   if (strcmp(what, "late") == 0) Late();
   if (strcmp(what, "refused") == 0) Refused(-1);
   if (strcmp(what, "refused_first") == 0) Refused(0);
