@@ -6,8 +6,8 @@ include(CMakePackageConfigHelpers)
 install(TARGETS thinwire thinwire_nccl EXPORT thinwire_targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/thinwire include/nccl_compat DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(TARGET thinwire_mpi)  # found beside libthinwire at run time
-  install(TARGETS thinwire_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET thinwire_mpi)  # the first is found beside libthinwire at run time
+  install(TARGETS thinwire_mpi thinwire_mpi_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 if(TARGET thinwire_cuda)
   install(TARGETS thinwire_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -14,7 +14,8 @@
  *    with recv == send + rank * count.
  *  - A call returns when its result is there, unless it stands in a group or was given a request.
  *  - One thread at a time uses a communicator; thinwireCommAbort, Revoke, GetAsyncError and
- *    WriteFlight may be called from any thread at any time.
+ *    WriteFlight may be called from any thread at any time, and so may a request be tested and
+ *    waited for.
  *  - All ranks end with the same bits, whatever the codec, the algorithm or the order of arrival.
  *  - Exact unless asked: without a policy that names a codec, no result differs from an
  *    uncompressed one.

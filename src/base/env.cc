@@ -140,6 +140,7 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_MEASURE_ERROR", ParseSwitch, &env.measure_error));
   TW_TRY(ReadParsed("THINWIRE_ENCRYPT", ParseSwitch, &env.encrypt));
   TW_TRY(ReadParsed("THINWIRE_MPI_PIECE", ParsePiece, &env.mpi_piece_bytes));
+  TW_TRY(ReadParsed("THINWIRE_MPI_FLOOR", ParseBytes, &env.mpi_floor_bytes));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
   TW_TRY(ReadParsed("THINWIRE_PORT_RANGE", ParsePortRange, &env.port_range));
   TW_TRY(ReadParsed("THINWIRE_FLOWS", ParseFlows, &env.flows));

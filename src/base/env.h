@@ -43,6 +43,11 @@ struct Env {
   // within what MPI sends eagerly. Default 12K.
   size_t mpi_piece_bytes = size_t{12} << 10;
 
+  // THINWIRE_MPI_FLOOR: collectives of MPI programs go over Thinwire from so many bytes on, where
+  // libthinwire_mpi_preload.so is preloaded (docs/mpi.md); rank 0's value holds for all. Default
+  // 32K.
+  size_t mpi_floor_bytes = size_t{32} << 10;
+
   // THINWIRE_LINK: what the links are like: "rate=500mbit,delay=20ms" for every pair, "file=PATH"
   // (docs/link-file.md), "measure" (probed when a communicator is made, in under 2 s) or "unknown"
   // (nothing is paced). Paces injection, sizes segments and windows, chooses algorithms and codecs;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* By MPI's second names, PMPI_: what profilers and libthinwire_mpi_preload.so catch under the first
+ * are the program's own calls. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/mpi_module.h"
 
@@ -63,8 +65,8 @@ static int Keep(int result, MPI_Request request, MpiHandle* handle) {
 
 static void FinalizeMpi(void) {
   int finalized = 0;
-  MPI_Finalized(&finalized);
-  if (!finalized) MPI_Finalize();
+  PMPI_Finalized(&finalized);
+  if (!finalized) PMPI_Finalize();
 }
 
 static int OnFinalize(MPI_Comm comm, int key, void* value, void* extra) {
@@ -77,19 +79,19 @@ static int OnFinalize(MPI_Comm comm, int key, void* value, void* extra) {
 
 static int WatchFinalize(void) {
   int key = MPI_KEYVAL_INVALID;
-  const int result = MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, OnFinalize, &key, NULL);
-  return result != MPI_SUCCESS ? result : MPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
+  const int result = PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, OnFinalize, &key, NULL);
+  return result != MPI_SUCCESS ? result : PMPI_Comm_set_attr(MPI_COMM_SELF, key, NULL);
 }
 
 static int LookAround(MpiWorld* world) {
   int threads = MPI_THREAD_SINGLE;
   int known = 0;
   int* largest = NULL;
-  int result = MPI_Query_thread(&threads);
-  if (result == MPI_SUCCESS) result = MPI_Comm_rank(MPI_COMM_WORLD, &world->rank);
-  if (result == MPI_SUCCESS) result = MPI_Comm_size(MPI_COMM_WORLD, &world->ranks);
+  int result = PMPI_Query_thread(&threads);
+  if (result == MPI_SUCCESS) result = PMPI_Comm_rank(MPI_COMM_WORLD, &world->rank);
+  if (result == MPI_SUCCESS) result = PMPI_Comm_size(MPI_COMM_WORLD, &world->ranks);
   if (result == MPI_SUCCESS) {
-    result = MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &largest, &known);
+    result = PMPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &largest, &known);
   }
   world->threads_allowed = threads == MPI_THREAD_MULTIPLE;
   world->largest_tag = known ? *largest : 32767; /* what the standard promises at least */
@@ -100,11 +102,11 @@ static int StartOnce(void) {
   int initialized = 0;
   int finalized = 0;
   int provided = MPI_THREAD_SINGLE;
-  int result = MPI_Finalized(&finalized);
+  int result = PMPI_Finalized(&finalized);
   if (finalized) return kStopped;
-  if (result == MPI_SUCCESS) result = MPI_Initialized(&initialized);
+  if (result == MPI_SUCCESS) result = PMPI_Initialized(&initialized);
   if (result == MPI_SUCCESS && !initialized) {
-    result = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    result = PMPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
     if (result == MPI_SUCCESS) atexit(FinalizeMpi);
   }
   if (result == MPI_SUCCESS) result = LookAround(&the_world);
@@ -133,7 +135,7 @@ static void Describe(int error, char* text, int text_size) {
   int length = 0;
   if (error == kNoTags) snprintf(own, sizeof(own), "all tags of this process are used up");
   if (error > 0 && Enter() == MPI_SUCCESS) {
-    MPI_Error_string(error, own, &length);
+    PMPI_Error_string(error, own, &length);
     Leave(0);
   }
   if (text_size > 0) snprintf(text, (size_t)text_size, "%s", own);
@@ -149,10 +151,10 @@ static int PrivateWorld(MPI_Comm* comm) {
   int result = MPI_SUCCESS;
   pthread_mutex_lock(&making);
   if (private_world == MPI_COMM_NULL) {
-    result = MPI_Comm_group(MPI_COMM_WORLD, &world);
-    if (result == MPI_SUCCESS) result = MPI_Comm_create(MPI_COMM_WORLD, world, &private_world);
-    if (result == MPI_SUCCESS) result = MPI_Comm_set_errhandler(private_world, MPI_ERRORS_RETURN);
-    if (world != MPI_GROUP_NULL) MPI_Group_free(&world);
+    result = PMPI_Comm_group(MPI_COMM_WORLD, &world);
+    if (result == MPI_SUCCESS) result = PMPI_Comm_create(MPI_COMM_WORLD, world, &private_world);
+    if (result == MPI_SUCCESS) result = PMPI_Comm_set_errhandler(private_world, MPI_ERRORS_RETURN);
+    if (world != MPI_GROUP_NULL) PMPI_Group_free(&world);
     __atomic_store_n(&has_private_world, result == MPI_SUCCESS, __ATOMIC_RELEASE);
   }
   *comm = private_world;
@@ -167,7 +169,7 @@ static int Broadcast(void* bytes, int size) {
   int result = Enter();
   if (result != MPI_SUCCESS) return result;
   result = PrivateWorld(&comm);
-  if (result == MPI_SUCCESS) result = MPI_Bcast(bytes, size, MPI_BYTE, 0, comm);
+  if (result == MPI_SUCCESS) result = PMPI_Bcast(bytes, size, MPI_BYTE, 0, comm);
   return Leave(result);
 }
 
@@ -178,7 +180,7 @@ static int Gather(const void* bytes, int size, void* all, MpiHandle* handle) {
   if (result != MPI_SUCCESS) return result;
   result = PrivateWorld(&comm);
   if (result == MPI_SUCCESS) {
-    result = MPI_Iallgather(bytes, size, MPI_BYTE, all, size, MPI_BYTE, comm, &request);
+    result = PMPI_Iallgather(bytes, size, MPI_BYTE, all, size, MPI_BYTE, comm, &request);
   }
   return Keep(result, request, handle);
 }
@@ -200,14 +202,14 @@ static int TagOfGroup(const int* world_ranks, int count) {
 static int CreateGroup(const int* world_ranks, int count, MPI_Comm parent, MPI_Comm* comm) {
   MPI_Group world = MPI_GROUP_NULL;
   MPI_Group group = MPI_GROUP_NULL;
-  int result = MPI_Comm_group(parent, &world);
-  if (result == MPI_SUCCESS) result = MPI_Group_incl(world, count, world_ranks, &group);
+  int result = PMPI_Comm_group(parent, &world);
+  if (result == MPI_SUCCESS) result = PMPI_Group_incl(world, count, world_ranks, &group);
   if (result == MPI_SUCCESS) {
-    result = MPI_Comm_create_group(parent, group, TagOfGroup(world_ranks, count), comm);
+    result = PMPI_Comm_create_group(parent, group, TagOfGroup(world_ranks, count), comm);
   }
-  if (result == MPI_SUCCESS) result = MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
-  if (group != MPI_GROUP_NULL) MPI_Group_free(&group);
-  if (world != MPI_GROUP_NULL) MPI_Group_free(&world);
+  if (result == MPI_SUCCESS) result = PMPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
+  if (group != MPI_GROUP_NULL) PMPI_Group_free(&group);
+  if (world != MPI_GROUP_NULL) PMPI_Group_free(&world);
   return result;
 }
 
@@ -234,7 +236,7 @@ static int Send(MpiHandle group, int rank, int tag, const void* bytes, int size,
   MPI_Request request = MPI_REQUEST_NULL;
   int result = Enter();
   if (result != MPI_SUCCESS) return result;
-  result = MPI_Isend(bytes, size, MPI_BYTE, rank, tag, CommOf(group), &request);
+  result = PMPI_Isend(bytes, size, MPI_BYTE, rank, tag, CommOf(group), &request);
   return Keep(result, request, handle);
 }
 
@@ -242,7 +244,7 @@ static int Receive(MpiHandle group, int tag, void* bytes, int capacity, MpiHandl
   MPI_Request request = MPI_REQUEST_NULL;
   int result = Enter();
   if (result != MPI_SUCCESS) return result;
-  result = MPI_Irecv(bytes, capacity, MPI_BYTE, MPI_ANY_SOURCE, tag, CommOf(group), &request);
+  result = PMPI_Irecv(bytes, capacity, MPI_BYTE, MPI_ANY_SOURCE, tag, CommOf(group), &request);
   return Keep(result, request, handle);
 }
 
@@ -253,16 +255,16 @@ static int Test(MpiHandle* handle, int* done, int* size) {
   *size = 0;
   int result = Enter();
   if (result != MPI_SUCCESS) return result;
-  result = MPI_Test(&request, done, &status);
+  result = PMPI_Test(&request, done, &status);
   if (result != MPI_SUCCESS) *done = 1;
-  if (result == MPI_SUCCESS && *done) MPI_Get_count(&status, MPI_BYTE, size);
+  if (result == MPI_SUCCESS && *done) PMPI_Get_count(&status, MPI_BYTE, size);
   return Keep(result, request, handle);
 }
 
 static int Cancel(MpiHandle* handle) {
   MPI_Request request = RequestOf(*handle);
   const int result = Enter();
-  return result != MPI_SUCCESS ? result : Keep(MPI_Cancel(&request), request, handle);
+  return result != MPI_SUCCESS ? result : Keep(PMPI_Cancel(&request), request, handle);
 }
 
 const MpiCalls* thinwire_mpi_calls(void) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the shared libraries export, and their names: symbols_test.py LIBTHINWIRE LIBNCCL ROOT"""
+"""What the shared libraries export, and their names: symbols_test.py LIBTHINWIRE LIBNCCL ROOT
+[LIBTHINWIRE_MPI_PRELOAD]"""
 
 import pathlib
 import re
@@ -41,6 +42,13 @@ class SymbolsTest(unittest.TestCase):
         self.assertGreater(len(names), 15)
         expected = {name: "W" for name in names} | {f"p{name}": "T" for name in names}
         self.assertEqual(expected, exported(NCCL))
+
+    @unittest.skipUnless("".join(sys.argv[4:]), "built without MPI")
+    def test_the_preloaded_library_exports_names_of_mpi_only(self):
+        names = exported(sys.argv[4])
+        for name in ("MPI_Allreduce", "MPI_Ireduce_scatter_block", "MPI_Allgather", "MPI_Ibcast"):
+            self.assertIn(name, names)
+        self.assertEqual([], [name for name in names if not re.match("MPI_|mpi_", name)])
 
     def test_sonames(self):
         self.assertEqual(soname(THINWIRE), "libthinwire.so.0")

@@ -44,12 +44,14 @@ TEST(EnvTest, VariablesSetTheirFields) {
   const Variable threads("THINWIRE_THREADS", "4");
   const Variable early("THINWIRE_EARLY", "64M");
   const Variable piece("THINWIRE_MPI_PIECE", "32K");
+  const Variable floor("THINWIRE_MPI_FLOOR", "1M");
   const Variable ports("THINWIRE_PORT_RANGE", "40000-40100");
   const Variable congestion("THINWIRE_CONGESTION", "cubic");
   const Variable flows("THINWIRE_FLOWS", "128");
   const Result<Env> env = Env::Read();
   ASSERT_TRUE(env.ok()) << env.status().message();
   EXPECT_EQ(env.value().mpi_piece_bytes, size_t{32} << 10);
+  EXPECT_EQ(env.value().mpi_floor_bytes, size_t{1} << 20);
   EXPECT_EQ(env.value().policy, "q8");
   EXPECT_EQ(env.value().timeout_seconds, 30);
   EXPECT_EQ(env.value().segment_bytes, size_t{64} << 10);

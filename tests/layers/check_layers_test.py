@@ -63,8 +63,13 @@ class CheckLayersTest(unittest.TestCase):
         self.expect_caught({"src/codec/a.cc": '#include "../transport/x.h"\n',
                             "src/transport/x.h": ""}, "codec must not include transport")
 
-    def test_only_the_api_knows_the_public_header(self):
+    def test_only_the_api_and_what_is_written_on_it_know_the_public_header(self):
         self.expect_caught({"src/comm/a.cc": "#include <thinwire/thinwire.h>\n"}, "public API")
+        self.assertEqual(self.planted({
+            "src/mpi_preload/a.cc": '#include "thinwire/thinwire.h"\n#include "base/a.h"\n',
+        }), (0, ""))
+        self.expect_caught({"src/mpi_preload/a.cc": '#include "comm/group.h"\n'},
+                           "mpi_preload must not include comm")
 
     def test_build_files_are_checked_too(self):
         self.expect_caught({"src/codec/CMakeLists.txt":
