@@ -4,6 +4,7 @@
 // started on all ranks of a job: what its links are like.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -12,13 +13,12 @@
 #include <thread>
 #include <vector>
 
-#include "base/units.h"
+#include "base/variables.h"
 #include "bootstrap/launch.h"
-#include "codec/codec.h"
+#include "build_report.h"
 #include "comm/communicator.h"
 #include "link_report.h"
-#include "thinwire/version.h"
-#include "transport/transport.h"
+#include "policy_report.h"
 
 namespace thinwire {
 namespace {
@@ -30,37 +30,35 @@ struct Flags {
   bool json = false;
 };
 
-std::string DeviceNames(const Env& env) {
-  const auto cuda = MakeCudaDevice(
-      {.device = env.cuda_device, .wait = env.cuda_wait, .modules = env.modules, .nccl = env.nccl});
-  return cuda.ok() ? "host, cuda" : fmt::format("host (no cuda: {})", cuda.status().message());
-}
-
 Status PrintBuild(bool json) {
   TW_ASSIGN(const Env env, Env::Read());
   TW_ASSIGN(const auto variables, Env::InEffect());
-  const std::string version = fmt::format("{}.{}.{}", THINWIRE_VERSION_MAJOR,
-                                          THINWIRE_VERSION_MINOR, THINWIRE_VERSION_PATCH);
+  TW_ASSIGN(const auto policy, info::PolicyInEffect(env));
+  const std::vector<info::Fact> facts = info::FactsOfBuild(env);
   if (json) {
+    nlohmann::json report = nlohmann::json::object();
+    for (const info::Fact& fact : facts) report[fact.name] = fact.value;
     nlohmann::json settings = nlohmann::json::object();
     for (const Env::Variable& variable : variables) {
       settings[variable.name] = {{"value", variable.value}, {"set", variable.set}};
     }
-    const nlohmann::json report = {{"version", version},
-                                   {"transports", TransportNames()},
-                                   {"devices", DeviceNames(env)},
-                                   {"codecs", CodecNames()},
-                                   {"environment", settings}};
+    report["environment"] = settings;
+    report["policy"] = policy;
+    report["ignored"] = IgnoredVariables();
     fmt::print("{}\n", report.dump(1));
     return {};
   }
-  fmt::print("thinwire    {}\n", version);
-  fmt::print("transports  {}\n", fmt::join(TransportNames(), ", "));
-  fmt::print("devices     {}\n", DeviceNames(env));
-  fmt::print("codecs      {}\n", fmt::join(CodecNames(), ", "));
+  for (const info::Fact& fact : facts) fmt::print("{:<12}{}\n", fact.name, fact.value);
+  fmt::print("\npolicy '{}' (of sums, where they are sums)\n", env.policy);
+  for (const std::string& line : policy) fmt::print("  {}\n", line);
   fmt::print("\nenvironment (* set; others have their defaults)\n");
   for (const Env::Variable& variable : variables) {
     fmt::print("{} {:<26} {}\n", variable.set ? '*' : ' ', variable.name, variable.value);
+  }
+  const std::vector<std::string> ignored = IgnoredVariables();
+  if (!ignored.empty()) {
+    fmt::print("\nvariables of NCCL that are set and mean nothing here: {}\n",
+               fmt::join(ignored, ", "));
   }
   return {};
 }

@@ -14,8 +14,8 @@
  *    with recv == send + rank * count.
  *  - A call returns when its result is there, unless it stands in a group or was given a request.
  *  - One thread at a time uses a communicator; thinwireCommAbort, Revoke, GetAsyncError and
- *    WriteFlight may be called from any thread at any time, and so may a request be tested and
- *    waited for.
+ *    WriteFlight or WriteReport may be called from any thread at any time, and so may a request be
+ *    tested and waited for.
  *  - All ranks end with the same bits, whatever the codec, the algorithm or the order of arrival.
  *  - Exact unless asked: without a policy that names a codec, no result differs from an
  *    uncompressed one.
@@ -237,6 +237,12 @@ THINWIRE_API thinwireResult_t thinwireCommParticipants(thinwireComm_t comm, int*
 /* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout
  * of PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
 THINWIRE_API thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path);
+
+/* Writes, as text for people, whether compression is on and what it saved; and, where
+ * THINWIRE_REPORT_FILE, THINWIRE_METRICS_FILE or THINWIRE_TRACE_FILE was set when `comm` was made,
+ * how long calls took against what was predicted, and what bounds them (docs/observability.md).
+ * From any thread. */
+THINWIRE_API thinwireResult_t thinwireCommWriteReport(thinwireComm_t comm, const char* path);
 
 /* Never NULL. */
 THINWIRE_API const char* thinwireGetErrorString(thinwireResult_t result);

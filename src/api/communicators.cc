@@ -396,6 +396,14 @@ thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path) 
   });
 }
 
+thinwireResult_t thinwireCommWriteReport(thinwireComm_t comm, const char* path) {
+  return Guard([&]() -> Status {
+    TW_ASSIGN(const auto made, Ready(comm));
+    TW_TRY(CheckPointer(path, "path"));
+    return made->WriteReport(path);
+  });
+}
+
 thinwireResult_t thinwireCommGetLink(thinwireComm_t comm, int from, int to, thinwireLink_t* link) {
   return Guard([&]() -> Status {
     TW_ASSIGN(const auto made, Ready(comm));

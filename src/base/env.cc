@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/env.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/units.h"
@@ -17,6 +18,10 @@ std::string Shown(double seconds) { return FormatSeconds(seconds); }
 std::string Shown(size_t bytes) { return FormatBytes(bytes); }
 std::string Shown(int number) { return fmt::format("{}", number); }
 std::string Shown(bool on) { return on ? "1" : "0"; }
+std::string Shown(IpFamily family) {
+  constexpr const char* kNames[] = {"", "AF_INET", "AF_INET6"};
+  return kNames[static_cast<size_t>(family)];
+}
 std::string Shown(PortRange ports) {
   return ports.last == 0 ? "" : fmt::format("{}-{}", ports.first, ports.last);
 }
@@ -61,7 +66,8 @@ Result<int> ParseCount(std::string_view text, int least, int most, std::string_v
   return InvalidArgument("'{}' is not a number of {}: write {} to {}", text, things, least, most);
 }
 Result<int> ParseThreads(std::string_view text) { return ParseCount(text, 1, 1024, "threads"); }
-Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, 128, "flows"); }
+constexpr int kMaxFlows = 128;
+Result<int> ParseFlows(std::string_view text) { return ParseCount(text, 0, kMaxFlows, "flows"); }
 
 Result<size_t> ParseCalls(std::string_view text) {
   TW_ASSIGN(const int calls, ParseCount(text, 0, 1'000'000, "calls"));
@@ -82,6 +88,24 @@ Result<size_t> ParsePiece(std::string_view text) {
   TW_ASSIGN(const size_t bytes, ParseBytes(text));
   if (bytes >= size_t{1} << 10 && bytes <= size_t{64} << 10) return bytes;
   return InvalidArgument("'{}' is out of range: write 1K to 64K", text);
+}
+
+Result<IpFamily> ParseFamily(std::string_view text) {
+  if (text == "AF_INET") return IpFamily::kIpv4;
+  if (text == "AF_INET6") return IpFamily::kIpv6;
+  return InvalidArgument("'{}' is no family of addresses: write AF_INET or AF_INET6", text);
+}
+
+// NCCL's way to say how many connections: threads times sockets of each.
+Status ReadFlowsOfNccl(int* flows) {
+  int threads = 0;
+  int sockets = 0;
+  TW_TRY(ReadParsed("NCCL_SOCKET_NTHREADS", ParseFlows, &threads));
+  TW_TRY(ReadParsed("NCCL_NSOCKS_PERTHREAD", ParseFlows, &sockets));
+  if (threads > 0 || sockets > 0) {
+    *flows = std::min(std::max(threads, 1) * std::max(sockets, 1), kMaxFlows);
+  }
+  return {};
 }
 
 // NCCL's way to name interfaces in ours: "eth,ib", "=eth0", "^docker".
@@ -111,6 +135,7 @@ Result<bool> ParseSwitch(std::string_view text) {
 Result<Env> Env::Read() {
   Env env;
   ReadText("THINWIRE_POLICY", &env.policy);
+  ReadText("NCCL_ALGO", &env.nccl_algorithms);
   ReadText("THINWIRE_TRANSPORT", &env.transport);
   ReadText("THINWIRE_LINK", &env.link);
   ReadText("THINWIRE_SHAPE", &env.shape);
@@ -118,6 +143,7 @@ Result<Env> Env::Read() {
   ReadText("NCCL_SOCKET_IFNAME", &prefixes);
   env.interface = InterfacesOfPrefixes(prefixes);
   ReadText("THINWIRE_INTERFACE", &env.interface);
+  TW_TRY(ReadParsed("NCCL_SOCKET_FAMILY", ParseFamily, &env.family));
   ReadText("NCCL_COMM_ID", &env.root);
   ReadText("THINWIRE_DEVICE", &env.device);
   ReadText("NCCL_COMM_BLOCKING", &env.blocking);
@@ -129,6 +155,10 @@ Result<Env> Env::Read() {
   ReadText("THINWIRE_FLIGHT_FILE", &env.flight_file);
   TW_TRY(ReadParsed("THINWIRE_FLIGHT_CALLS", ParseCalls, &env.flight_calls));
   ReadText("THINWIRE_SURVIVAL", &env.survival);
+  ReadText("THINWIRE_TRACE_FILE", &env.trace_file);
+  ReadText("THINWIRE_METRICS_FILE", &env.metrics_file);
+  TW_TRY(ReadParsed("THINWIRE_METRICS_PERIOD", ParseSeconds, &env.metrics_seconds));
+  ReadText("THINWIRE_REPORT_FILE", &env.report_file);
   ReadText("THINWIRE_SECRET", &env.secret);
   ReadText("THINWIRE_HOST", &env.host);
   ReadText("THINWIRE_CONGESTION", &env.congestion);
@@ -143,6 +173,7 @@ Result<Env> Env::Read() {
   TW_TRY(ReadParsed("THINWIRE_MPI_FLOOR", ParseBytes, &env.mpi_floor_bytes));
   TW_TRY(ReadParsed("THINWIRE_PORT", ParsePort, &env.port));
   TW_TRY(ReadParsed("THINWIRE_PORT_RANGE", ParsePortRange, &env.port_range));
+  TW_TRY(ReadFlowsOfNccl(&env.flows));
   TW_TRY(ReadParsed("THINWIRE_FLOWS", ParseFlows, &env.flows));
   TW_TRY(ReadParsed("THINWIRE_STATE_BYTES", ParseBytes, &env.state_bytes));
   ReadText("THINWIRE_STATE_FOLDER", &env.state_folder);

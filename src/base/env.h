@@ -19,7 +19,7 @@ struct Env {
   // THINWIRE_DEBUG: NONE, VERSION, WARN, INFO or TRACE: what is logged. Default: NCCL_DEBUG, or
   // else WARN.
 
-  // NCCL_DEBUG: likewise, as with NCCL.
+  // NCCL_DEBUG: likewise, in any case of letters, as with NCCL; ABORT is as WARN here.
 
   // NCCL_DEBUG_SUBSYS: whose INFO and TRACE lines are logged: a list of INIT, BOOTSTRAP, ENV, NET,
   // COLL, TUNING, ALLOC, CALL; all but these after ^. Default: all.
@@ -33,6 +33,12 @@ struct Env {
   // THINWIRE_POLICY: which codec and algorithm operations use (docs/policy.md), e.g. "q8" or
   // "all_reduce float >=1M: q8 algo=sra". Default empty: everything exact, algorithm by planner.
   std::string policy;
+
+  // NCCL_ALGO: the algorithm where the policy names none: Ring is ring, Tree is double-tree, of
+  // all-reduces; "allreduce:tree;broadcast:ring" for operations of their own; a list: the first
+  // that can; of NCCL's others, and after ^, nothing is heeded. Default empty: the planner's
+  // choice.
+  std::string nccl_algorithms;
 
   // THINWIRE_TRANSPORT: tcp, ucx, loopback, mpi (where MPI is installed), or auto: tcp, or ucx
   // where UCX_TLS says which networks that shall use (docs/design/014-tcp-transport.md). Default
@@ -64,6 +70,10 @@ struct Env {
 
   // NCCL_SOCKET_IFNAME: likewise, as with NCCL: eth for all that begin so, =eth0 for this one.
 
+  // NCCL_SOCKET_FAMILY: AF_INET or AF_INET6: the addresses by which ranks find each other are of
+  // IPv4 or of IPv6 only. Default empty: both, IPv4 first.
+  IpFamily family = IpFamily::kAny;
+
   // NCCL_COMM_ID: ADDRESS:PORT where rank 0 gathers the ranks, in place of any free port: every
   // rank may then make the unique id itself. All ranks have the same. Default empty.
   std::string root;
@@ -94,6 +104,21 @@ struct Env {
 
   // THINWIRE_FLIGHT_CALLS: how many calls are kept for that. Default 2000.
   size_t flight_calls = 2000;
+
+  // THINWIRE_TRACE_FILE: where calls are drawn as they end, for chrome://tracing and Perfetto
+  // (docs/observability.md): %r, %c, %h and %p as in THINWIRE_FLIGHT_FILE. Default empty: nowhere.
+  std::string trace_file;
+
+  // THINWIRE_METRICS_FILE: a file for Prometheus' node exporter, with what the communicators of
+  // this process did: %r, %c, %h and %p likewise. Default empty: none.
+  std::string metrics_file;
+
+  // THINWIRE_METRICS_PERIOD: how often it is written, while calls end. Default 10 s.
+  double metrics_seconds = 10;
+
+  // THINWIRE_REPORT_FILE: where a communicator that closes or fails says what compression saved,
+  // and why calls took what they took: %r, %c, %h and %p likewise. Default empty: nowhere.
+  std::string report_file;
 
   // THINWIRE_SEGMENT: bytes on the wire a segment aims at. Default 0: what the slowest link carries
   // in 1.5 ms, from 16K to 256K; 128K where links are unknown.
@@ -177,9 +202,13 @@ struct Env {
   // empty: bbr where the system has and allows it, else the system's.
   std::string congestion;
 
-  // THINWIRE_FLOWS: connections of the tcp transport to each peer, 1 to 128. Default 0: one, and
-  // more where losses hold it back.
+  // THINWIRE_FLOWS: connections of the tcp transport to each peer, 1 to 128. Default 0: what NCCL's
+  // two variables say, or else one, and more where losses hold it back.
   int flows = 0;
+
+  // NCCL_SOCKET_NTHREADS: times NCCL_NSOCKS_PERTHREAD, as many flows. Default 1, if that is set.
+
+  // NCCL_NSOCKS_PERTHREAD: likewise. Default 1, if NCCL_SOCKET_NTHREADS is set.
 
   // The variables above, or an error naming the one that makes no sense.
   static Result<Env> Read();

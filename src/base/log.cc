@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cctype>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 #include "base/variables.h"
@@ -22,10 +25,7 @@ constexpr std::array<std::string_view, 8> kSubsystems = {"INIT", "BOOTSTRAP", "E
 LogLevel LevelFromVariables() {
   const char* text = Variable("THINWIRE_DEBUG");
   if (text == nullptr) text = Variable("NCCL_DEBUG");
-  for (size_t i = 0; text != nullptr && i < kLevels.size(); ++i) {
-    if (text == kLevels[i]) return static_cast<LogLevel>(i);
-  }
-  return LogLevel::kWarn;
+  return text == nullptr ? LogLevel::kWarn : ParseLogLevel(text);
 }
 
 std::atomic<LogLevel>& Threshold() {
@@ -34,6 +34,14 @@ std::atomic<LogLevel>& Threshold() {
 }
 
 }  // namespace
+
+LogLevel ParseLogLevel(std::string_view text) {
+  const auto same = [](char a, char b) { return std::toupper(static_cast<unsigned char>(a)) == b; };
+  for (size_t i = 0; i < kLevels.size(); ++i) {
+    if (std::ranges::equal(text, kLevels[i], same)) return static_cast<LogLevel>(i);
+  }
+  return LogLevel::kWarn;  // NCCL's ABORT among them, which would end the process after a warning
+}
 
 unsigned ParseSubsystems(std::string_view text) {
   const bool negated = text.starts_with('^');
@@ -86,7 +94,13 @@ void LogLine(LogLevel level, const std::string& text) {
   static FILE* const file = [] {
     const char* const named = Variable("NCCL_DEBUG_FILE");
     FILE* const opened = named == nullptr ? nullptr : std::fopen(LogPath(named).c_str(), "ae");
-    return opened == nullptr ? stderr : opened;
+    if (opened != nullptr) return opened;
+    if (named != nullptr) {
+      std::fprintf(stderr,
+                   "thinwire [%d] WARN cannot open NCCL_DEBUG_FILE %s (%s): lines go here\n",
+                   getpid(), LogPath(named).c_str(), std::strerror(errno));
+    }
+    return stderr;
   }();
   const std::string line =
       fmt::format("thinwire [{}] {} {}\n", getpid(), kLevels[static_cast<size_t>(level)], text);

@@ -3,11 +3,12 @@
 // Log lines to standard error (never standard output) or a file. The layer that classifies an error
 // logs it, once; callers only forward the Status. Safe from any thread. Read from the environment,
 // once:
-//   THINWIRE_DEBUG, or else NCCL_DEBUG: NONE, VERSION, WARN (the default), INFO or TRACE.
+//   THINWIRE_DEBUG, or else NCCL_DEBUG: NONE, VERSION, WARN (the default, and what others mean),
+//     INFO or TRACE, in any case of letters.
 //   NCCL_DEBUG_SUBSYS: which subsystems' INFO and TRACE lines: "INIT,NET", or all but "^INIT,NET".
 //     Those there are: INIT, BOOTSTRAP, ENV, NET, COLL, TUNING, ALLOC, CALL. Default: all.
-//   NCCL_DEBUG_FILE: where lines go; %h is the host's name, %p the process. Default: standard
-//   error.
+//   NCCL_DEBUG_FILE: where lines go; %h is the host's name, %p the process. Default, and where it
+//     can't be opened, which is said once: standard error.
 
 #ifndef THINWIRE_BASE_LOG_H_
 #define THINWIRE_BASE_LOG_H_
@@ -36,7 +37,9 @@ constexpr Subsystem SubsystemOf(std::string_view file) {
   return Subsystem::kInit;
 }
 
-// What NCCL_DEBUG_SUBSYS and NCCL_DEBUG_FILE say: a bit for each subsystem; a path.
+// What NCCL_DEBUG, NCCL_DEBUG_SUBSYS and NCCL_DEBUG_FILE say: a level; a bit for each subsystem; a
+// path.
+LogLevel ParseLogLevel(std::string_view text);
 unsigned ParseSubsystems(std::string_view text);
 std::string LogPath(std::string_view text);
 

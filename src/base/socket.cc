@@ -112,7 +112,16 @@ Result<Fd> NewSocket(int family) {
   return fd;
 }
 
-IpAddress Loopback() { return {.ipv6 = false, .bytes = {std::byte{127}, {}, {}, std::byte{1}}}; }
+IpAddress Loopback(IpFamily family) {
+  IpAddress address = {.ipv6 = family == IpFamily::kIpv6, .bytes = {}};
+  if (!address.ipv6) address.bytes[0] = std::byte{127};
+  address.bytes[address.ipv6 ? 15 : 3] = std::byte{1};
+  return address;
+}
+
+bool IsOf(const IpAddress& address, IpFamily family) {
+  return family == IpFamily::kAny || address.ipv6 == (family == IpFamily::kIpv6);
+}
 
 Result<Fd> ListenOn(const IpAddress& address, uint16_t port) {
   TW_ASSIGN(Fd fd, NewSocket(address.ipv6 ? AF_INET6 : AF_INET));
@@ -219,7 +228,8 @@ Result<std::vector<std::string>> InterfaceNames(const std::string& interfaces) {
                          fmt::join(names, ", "));
 }
 
-Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit) {
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit,
+                                              IpFamily family) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return SystemErrno("getifaddrs");
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
@@ -231,12 +241,14 @@ Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, siz
     const bool wanted = MeansInterface(interfaces, entry->ifa_name) &&
                         (!any || (entry->ifa_flags & IFF_LOOPBACK) == 0);
     if (wanted && (entry->ifa_flags & IFF_UP) != 0 &&
-        FromSocketAddress(entry->ifa_addr, &address)) {
+        FromSocketAddress(entry->ifa_addr, &address) && IsOf(address, family)) {
       found.emplace_back(AddressCost(*entry, address), address);
     }
   }
   if (!interfaces.empty() && found.empty()) {
-    return InvalidArgument("interface '{}' does not exist, is down or has no address", interfaces);
+    constexpr std::string_view kKinds[] = {"", "IPv4 ", "IPv6 "};
+    return InvalidArgument("interface '{}' does not exist, is down or has no {}address", interfaces,
+                           kKinds[static_cast<size_t>(family)]);
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -244,7 +256,7 @@ Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, siz
   if (found.size() > own) found.resize(own);
   std::vector<IpAddress> addresses;
   for (const auto& [cost, address] : found) addresses.push_back(address);
-  if (interfaces.empty()) addresses.push_back(Loopback());
+  if (interfaces.empty()) addresses.push_back(Loopback(family));
   return addresses;
 }
 

@@ -26,6 +26,9 @@ struct IpAddress {
   bool operator==(const IpAddress&) const = default;
 };
 
+// Which addresses of this machine are meant.
+enum class IpFamily : uint8_t { kAny, kIpv4, kIpv6 };
+
 // Ports to listen on: the first free one. {0, 0}: any.
 struct PortRange {
   uint16_t first = 0;
@@ -70,8 +73,9 @@ bool MeansInterface(std::string_view interfaces, std::string_view name);
 // Names of this machine's interfaces that it means; an error lists those there are.
 Result<std::vector<std::string>> InterfaceNames(const std::string& interfaces);
 // Where this machine can be reached: its interfaces' addresses, those of container bridges later,
-// 127.0.0.1 last; at most `limit`. Where interfaces are named, their addresses only.
-Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit);
+// 127.0.0.1 last (of IPv6 ::1); at most `limit`. Where interfaces are named, their addresses only.
+Result<std::vector<IpAddress>> LocalAddresses(const std::string& interfaces, size_t limit,
+                                              IpFamily family = IpFamily::kAny);
 
 // Listens on `address`, or everywhere (IPv6 and IPv4) if it is null; port 0 takes any free one.
 Result<Fd> Listen(const IpAddress* address, uint16_t port);

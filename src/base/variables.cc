@@ -16,9 +16,10 @@ namespace {
 
 constexpr std::string_view kPrefix = "NCCL_";
 // Those of NCCL's that mean something here (base/env.h, base/log.h).
-constexpr std::array<std::string_view, 7> kHeeded = {
-    "NCCL_COMM_BLOCKING", "NCCL_COMM_ID",      "NCCL_CONF_FILE",    "NCCL_DEBUG",
-    "NCCL_DEBUG_FILE",    "NCCL_DEBUG_SUBSYS", "NCCL_SOCKET_IFNAME"};
+constexpr std::array<std::string_view, 11> kHeeded = {
+    "NCCL_ALGO",          "NCCL_COMM_BLOCKING", "NCCL_COMM_ID",        "NCCL_CONF_FILE",
+    "NCCL_DEBUG",         "NCCL_DEBUG_FILE",    "NCCL_DEBUG_SUBSYS",   "NCCL_NSOCKS_PERTHREAD",
+    "NCCL_SOCKET_FAMILY", "NCCL_SOCKET_IFNAME", "NCCL_SOCKET_NTHREADS"};
 
 std::string_view Trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r";

@@ -74,7 +74,8 @@ Result<Launch> LaunchFromVariables(const Env& env) {
   const UniqueId id = PackUniqueId(
       {.secret = JobSecret(env, port), .port = port, .addresses = std::move(addresses).value()});
   if (rank == 0) {
-    if (Status started = RendezvousServer::StartWith(id, {.interface = env.interface, .host = {}});
+    if (Status started = RendezvousServer::StartWith(
+            id, {.interface = env.interface, .host = {}, .family = env.family});
         !started.ok()) {
       return started.WithContext(
           "rank 0 cannot gather the ranks (THINWIRE_PORT chooses another "
@@ -107,11 +108,12 @@ Result<Launch> LaunchFromMpi(const Env& env) {
   Status started;
   if (launch.rank == 0) {
     // Who sends by MPI alone may have nothing else to meet by.
-    Result<UniqueId> id =
-        env.transport == "mpi"
-            ? NewMpiId()
-            : RendezvousServer::Start(
-                  {.interface = env.interface, .host = env.host, .port = env.port});
+    Result<UniqueId> id = env.transport == "mpi"
+                              ? NewMpiId()
+                              : RendezvousServer::Start({.interface = env.interface,
+                                                         .host = env.host,
+                                                         .port = env.port,
+                                                         .family = env.family});
     started = id.status();
     if (id.ok()) launch.id = *id;
   }
@@ -150,7 +152,8 @@ Result<UniqueId> RootId(const Env& env) {
 Status GatherAtRoot(const UniqueId& id, const Env& env) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
   if (env.root.empty() || fields.secret != RootSecret(env)) return {};
-  const Status started = RendezvousServer::StartWith(id, {.interface = env.interface, .host = {}});
+  const Status started = RendezvousServer::StartWith(
+      id, {.interface = env.interface, .host = {}, .family = env.family});
   return started.ok() ? started
                       : started.WithContext("rank 0 cannot gather the ranks at NCCL_COMM_ID");
 }

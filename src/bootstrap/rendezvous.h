@@ -29,6 +29,7 @@ class RendezvousServer {
     std::string host;       // advertise this address instead of the interfaces' own
     int port = 0;           // 0: a free one of `ports`
     PortRange ports{};
+    IpFamily family = IpFamily::kAny;  // of the addresses it advertises
   };
   // Starts to listen; the server then runs by itself until it is done (detached lifetime, as
   // ncclGetUniqueId wants). Returns the id to hand to every rank.

@@ -118,9 +118,13 @@ RootThreads& Roots() {
   return roots;
 }
 
-Result<Fd> ListenAsAsked(const std::string& interface, PortRange ports) {
-  if (interface.empty()) return Listen(nullptr, ports);
-  TW_ASSIGN(const std::vector<IpAddress> own, LocalAddresses(interface, kUniqueIdAddresses));
+Result<std::vector<IpAddress>> OwnAddresses(const RendezvousServer::Options& options) {
+  return LocalAddresses(options.interface, kUniqueIdAddresses, options.family);
+}
+
+Result<Fd> ListenAsAsked(const RendezvousServer::Options& options, PortRange ports) {
+  if (options.interface.empty()) return Listen(nullptr, ports);
+  TW_ASSIGN(const std::vector<IpAddress> own, OwnAddresses(options));
   return Listen(&own.front(), ports);
 }
 
@@ -143,10 +147,9 @@ void RendezvousServer::FreeEnded() { Roots().FreeEnded(); }
 Result<Fd> RendezvousServer::Listen(const Options& options, UniqueIdFields* fields) {
   const auto port = static_cast<uint16_t>(options.port);
   TW_ASSIGN(fields->addresses, options.host.empty()
-                                   ? LocalAddresses(options.interface, kUniqueIdAddresses)
+                                   ? OwnAddresses(options)
                                    : ResolveHost(options.host, kUniqueIdAddresses));
-  TW_ASSIGN(Fd listener,
-            ListenAsAsked(options.interface, port == 0 ? options.ports : PortRange{port, port}));
+  TW_ASSIGN(Fd listener, ListenAsAsked(options, port == 0 ? options.ports : PortRange{port, port}));
   TW_ASSIGN(fields->port, LocalPort(listener.get()));
   return listener;
 }
@@ -172,7 +175,7 @@ Status RendezvousServer::StartOn(const Fd& listener, const Secret& secret,
 Status RendezvousServer::StartWith(const UniqueId& id, const Options& options) {
   TW_ASSIGN(const UniqueIdFields fields, ParseUniqueId(id));
   Roots().Free(fields.port, fields.secret);
-  TW_ASSIGN(Fd listener, ListenAsAsked(options.interface, {fields.port, fields.port}));
+  TW_ASSIGN(Fd listener, ListenAsAsked(options, {fields.port, fields.port}));
   return StartRoot(std::move(listener), fields.secret);
 }
 

@@ -503,7 +503,7 @@ void Engine::Retire() {
     ended_.push_back({(*run)->key(), (*run)->header()});
     if (ended_.size() > kEndedRemembered) ended_.pop_front();
     in_flight_.fetch_sub(1, std::memory_order_acq_rel);
-    (*run)->End({}, Now(), options_.ledger.get());
+    (*run)->End({}, Now(), options_.ledger.get(), options_.ended.get());
     unsettled_.push_back(*run);
     run = runs_.erase(run);
     if (run != runs_.end()) (*run)->WaitedUntil(unsettled_.back()->last_progress());

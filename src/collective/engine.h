@@ -23,6 +23,7 @@
 
 #include "base/status.h"
 #include "collective/bundles.h"
+#include "collective/call_queue.h"
 #include "collective/flow_control.h"
 #include "collective/link_model.h"
 #include "collective/liveness.h"
@@ -45,6 +46,7 @@ struct EngineOptions {
   size_t early_bytes = size_t{1} << 30;  // of a peer's frames of operations not handed in here yet
   // Where what was done is entered.
   std::shared_ptr<Ledger> ledger = std::make_shared<Ledger>();
+  std::shared_ptr<CallQueue> ended;  // takes every call that ends; null: nobody asks
 };
 
 class Engine {

@@ -181,7 +181,9 @@ void Engine::EndAll(const Status& status, int blamed, int suspect) {
   failed_.store(true, std::memory_order_release);
   in_flight_.store(0, std::memory_order_release);
   const TimePoint now = Now();
-  for (const auto& run : runs_) run->End(status, now, options_.ledger.get());
+  for (const auto& run : runs_) {
+    run->End(status, now, options_.ledger.get(), options_.ended.get());
+  }
   for (auto* const waiting : {&submitted, &gated_}) {
     for (const Submission& submission : *waiting) {
       // Of those that repeat, only what runs holds its stream, and has let go.

@@ -52,6 +52,7 @@ struct Window {
   uint64_t acknowledged = 0;  // of `sent`, as the peer said
   uint64_t consumed = 0;      // of what came from the peer
   uint64_t reported = 0;      // of `consumed`, as the peer was told
+  bool heard = false;         // something came from the peer
   bool MaySend() const { return sent - acknowledged < limit; }
   bool ShouldReport() const { return consumed > reported && consumed - reported >= report_bytes; }
 };

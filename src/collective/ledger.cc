@@ -3,20 +3,26 @@
 
 namespace thinwire {
 
+RunFigures& RunFigures::operator+=(const RunFigures& other) {
+  raw_bytes += other.raw_bytes;
+  wire_bytes += other.wire_bytes;
+  encode_seconds += other.encode_seconds;
+  decode_seconds += other.decode_seconds;
+  wire_seconds += other.wire_seconds;
+  wait_seconds += other.wait_seconds;
+  total_seconds += other.total_seconds;
+  device_seconds += other.device_seconds;
+  error.error += other.error.error;
+  error.energy += other.error.energy;
+  error_measured |= other.error_measured;
+  return *this;
+}
+
 void Ledger::Add(const Plan& plan, const RunFigures& figures) {
   const std::lock_guard lock(mutex_);
   Statistics& sum = statistics_[static_cast<size_t>(plan.request.operation)];
   ++sum.calls;
-  sum.figures.raw_bytes += figures.raw_bytes;
-  sum.figures.wire_bytes += figures.wire_bytes;
-  sum.figures.encode_seconds += figures.encode_seconds;
-  sum.figures.decode_seconds += figures.decode_seconds;
-  sum.figures.wire_seconds += figures.wire_seconds;
-  sum.figures.wait_seconds += figures.wait_seconds;
-  sum.figures.total_seconds += figures.total_seconds;
-  sum.figures.error.error += figures.error.error;
-  sum.figures.error.energy += figures.error.energy;
-  sum.figures.error_measured |= figures.error_measured;
+  sum.figures += figures;
   sum.codec = plan.request.codec->spec();
   sum.algorithm = NameOf(plan.algorithm);
 }

@@ -24,8 +24,10 @@ struct RunFigures {
   double wire_seconds = 0;
   double wait_seconds = 0;
   double total_seconds = 0;
+  double device_seconds = 0;  // a device had work of it
   SquaredError error;
   bool error_measured = false;
+  RunFigures& operator+=(const RunFigures& other);
 };
 
 // Sums over the calls of one operation.

@@ -191,6 +191,7 @@ Result<bool> OperationRun::Compute() {
   if (ticket == kDoneTicket) {
     TW_TRY(FinishCompute(item));
   } else {
+    if (device_work_.empty()) device_busy_since_ = start;
     device_work_.push_back({ticket, item});
   }
   return true;
@@ -206,6 +207,7 @@ Result<bool> OperationRun::PollDevice() {
       continue;
     }
     device_work_.erase(device_work_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (device_work_.empty()) figures_.device_seconds += ToSeconds(Now() - device_busy_since_);
     TW_TRY(FinishCompute(item));
     moved = true;
   }
@@ -452,6 +454,10 @@ Status OperationRun::Receive(const ParsedFrame& frame, Message message, TimePoin
   TW_ASSIGN(const bool accepted, AcceptPayload(id, &slot));
   last_received_ = now;
   last_progress_ = now;
+  if (!std::exchange(windows_[peer].heard, true) && peer != header_.source) {
+    last_peer_ = peer;
+    last_peer_heard_ = now;
+  }
   if (!accepted) {
     FrameHeader request = header_;
     request.kind = FrameKind::kResend;
@@ -510,7 +516,25 @@ bool OperationRun::settled() const {
   });
 }
 
-void OperationRun::End(Status status, TimePoint now, Ledger* ledger) {
+EndedCall OperationRun::Ended(const Status& status, TimePoint now) const {
+  // What moved in the round in which the call began carries that round's time, just before it.
+  const auto after = [this](TimePoint time) {
+    return time == TimePoint{} ? 0 : std::max(ToSeconds(time - begin_), 0.0);
+  };
+  return {.plan = collective_.plan,
+          .note = collective_.note,
+          .sequence = collective_.sequence,
+          .on_device = collective_.device != nullptr,
+          .figures = figures_,
+          .began = begin_,
+          .ended = now,
+          .first_send_seconds = after(first_sent_),
+          .last_peer = last_peer_,
+          .last_peer_seconds = after(last_peer_heard_),
+          .status = status};
+}
+
+void OperationRun::End(Status status, TimePoint now, Ledger* ledger, CallQueue* ended) {
   if (device_busy()) device_->Drain();
   device_work_.clear();
   measuring_.clear();
@@ -522,6 +546,7 @@ void OperationRun::End(Status status, TimePoint now, Ledger* ledger) {
     ledger->AddOverhead(*whole_, figures_.wire_bytes);
   } else if (collective_.counted) {
     ledger->Add(plan(), figures_);
+    if (ended != nullptr) ended->Add(Ended(status, now));
   }
   if (collective_.gate != nullptr) collective_.gate->Release();
   completion_->Set(std::move(status), figures_);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "collective/agreed_steps.h"
+#include "collective/call_queue.h"
 #include "collective/flow_control.h"
 #include "collective/ledger.h"
 #include "collective/operation_state.h"
@@ -52,6 +53,7 @@ struct Collective {
   std::shared_ptr<const Collective> agreement;
   std::shared_ptr<const LinkModel> links;  // windows are for these; null: those of the engine
   bool counted = true;                     // in the ledger; else the library's own
+  std::shared_ptr<const CallNote> note;    // for whoever reads of it when it has ended
   Device* device = nullptr;                // whose memory input and output are; null: the host's
   std::shared_ptr<StreamGate>
       gate;  // starts once the stream is there, which then waits for its end
@@ -151,8 +153,9 @@ class OperationRun {
   bool settled() const;
 
   // Fails or completes, waiting for the device first where it is still at work; nothing else may be
-  // called afterwards. Enters in the ledger what was done.
-  void End(Status status, TimePoint now, Ledger* ledger);
+  // called afterwards. Enters in the ledger what was done, and the call in `ended` if that is not
+  // null.
+  void End(Status status, TimePoint now, Ledger* ledger, CallQueue* ended);
   void AddWait(Duration waited) { figures_.wait_seconds += ToSeconds(waited); }
 
   TimePoint last_progress() const { return last_progress_; }
@@ -182,6 +185,7 @@ class OperationRun {
     const uint16_t* steps;
   };
 
+  EndedCall Ended(const Status& status, TimePoint now) const;
   Result<Ticket> Start(Item item);
   // `of`: the terms.
   Result<Ticket> StartReduce(const Step& step, Item item, const std::vector<SlotId>& of);
@@ -239,6 +243,9 @@ class OperationRun {
   TimePoint begin_;
   TimePoint first_sent_{};
   TimePoint last_received_{};
+  int last_peer_ = -1;  // that was first heard of
+  TimePoint last_peer_heard_{};
+  TimePoint device_busy_since_{};
   TimePoint last_progress_;
 };
 

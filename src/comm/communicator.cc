@@ -79,6 +79,7 @@ Result<std::unique_ptr<Transport>> OpenTransport(const Env& env,
   options.ports = env.port_range;
   options.congestion = env.congestion;
   options.flows = env.flows;
+  options.family = env.family;
   options.silence_seconds = env.silence_seconds;
   TW_ASSIGN(auto transport, MakeTransport(name, options));
   if (!shape) return transport;
@@ -105,8 +106,11 @@ bool NeedsRecv(const Call& call, int rank) {
 
 Result<UniqueId> Communicator::NewId(const Env& env) {
   if (!env.root.empty()) return RootId(env);
-  return RendezvousServer::Start(
-      {.interface = env.interface, .host = env.host, .port = env.port, .ports = env.port_range});
+  return RendezvousServer::Start({.interface = env.interface,
+                                  .host = env.host,
+                                  .port = env.port,
+                                  .ports = env.port_range,
+                                  .family = env.family});
 }
 
 Result<std::shared_ptr<Communicator>> Communicator::Create(const UniqueId& id, int rank, int ranks,
@@ -134,6 +138,10 @@ Result<std::shared_ptr<Communicator>> Communicator::New(int rank, int ranks, con
                                                  : std::make_shared<Ledger>();
   if (whole != nullptr) communicator->store_ = whole->store_;
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
+  communicator->nccl_algorithms_ = NcclAlgorithms(env.nccl_algorithms);
+  for (const std::string& ignored : communicator->nccl_algorithms_.ignored()) {
+    TW_LOG_OF(kEnv, kInfo, "NCCL_ALGO: '{}' means nothing here", ignored);
+  }
   return communicator;
 }
 
@@ -233,10 +241,14 @@ Status Communicator::Finalize() {
 }
 
 void Communicator::Close() {
-  life_.store(Life::kClosed, std::memory_order_release);
+  const bool closed = life_.exchange(Life::kClosed) == Life::kClosed;
   if (hierarchy_ != nullptr) hierarchy_->between()->Close();
   if (survival_ != nullptr) survival_->Close();
   engine_->Close();
+  if (heritage_.whole == nullptr && !closed) {
+    if (journal_ != nullptr) journal_->Close();
+    TW_LOG(kInfo, "rank {}: {}", rank_, SummaryOf(*ledger_));
+  }
   RendezvousServer::FreeEnded();  // such as that of this communicator, from which all have gone
 }
 
@@ -277,10 +289,11 @@ Status Communicator::Connect(const UniqueId& id) {
   SharedSettings settings;
   TW_ASSIGN(settings, SharedSettings::FromEnv(env_, transport->name()));
   TW_ASSIGN(settings.address, transport->Address());
-  TW_ASSIGN(
-      auto places,
-      MeetingPlaces::Open(
-          id, rank_, {.interface = env_.interface, .host = env_.host, .ports = env_.port_range}));
+  TW_ASSIGN(auto places, MeetingPlaces::Open(id, rank_,
+                                             {.interface = env_.interface,
+                                              .host = env_.host,
+                                              .ports = env_.port_range,
+                                              .family = env_.family}));
   places_ = std::make_unique<MeetingPlaces>(std::move(places));
   settings.meeting_place = places_->own();
   // Ranks with devices and ranks without would wait for each other in the other library.
@@ -328,6 +341,13 @@ Status Communicator::Connect(const UniqueId& id) {
                               .calls = env_.flight_calls,
                               .timeout_seconds = env_.timeout_seconds,
                               .file = env_.flight_file});
+  journal_ = heritage_.whole != nullptr
+                 ? heritage_.whole->journal_
+                 : CallJournal::Open(env_, {.writer = {rank_, ranks_, options.communicator},
+                                            .policy = env_.policy,
+                                            .transport = std::string(transport->name()),
+                                            .threads = env_.threads});
+  if (journal_ != nullptr) options.ended = journal_->queue();
   std::vector<Message> early;
   TW_ASSIGN(LinkModel links, FindLinks(settings.link, options, transport.get(), &early));
   const size_t segment_bytes =
@@ -339,6 +359,9 @@ Status Communicator::Connect(const UniqueId& id) {
   refresh_ = std::make_unique<LinkRefresh>(rank_, links);
   engine_ = std::make_unique<Engine>(options, std::move(links), std::move(transport), host_.get(),
                                      std::move(early));
+  if (journal_ != nullptr && heritage_.whole == nullptr) {
+    journal_->Start(planner_->links().nic(rank_), [this] { return engine_->LearnedLinks(); });
+  }
   return {};
 }
 
@@ -473,6 +496,9 @@ Policy::Choice Communicator::ChoiceOf(const Policy& policy, const Call& call) {
         choice.codec->spec());
     choice.codec = &RawCodec();
   }
+  if (choice.algorithm == Algorithm::kAuto) {
+    choice.algorithm = nccl_algorithms_.For(call.operation, *choice.codec);
+  }
   return choice;
 }
 
@@ -559,6 +585,9 @@ Result<Collective> Communicator::Prepare(const Call& call) {
     Device* const device = on_host ? host_.get() : collective.device;
     collective.steps = std::make_shared<AgreedSteps>(*collective.plan, device);
     TW_ASSIGN(collective.agreement, AgreementOn(collective));
+  }
+  if (journal_ != nullptr) {
+    collective.note = journal_->NoteOf(collective.plan, choice.exact_because, *planner_);
   }
   if (in_common) {
     collective.links = adopted_;
@@ -652,6 +681,13 @@ std::vector<Pending> Communicator::Submit(const std::shared_ptr<Communicator>& s
     pending.push_back({self, std::move(completion)});
   }
   return pending;
+}
+
+Status Communicator::WriteReport(const std::string& path) const {
+  if (journal_ != nullptr) return ReplaceFile(path, journal_->Report());
+  return ReplaceFile(path, fmt::format("{}\nSingle calls, and what bounds them, are not here: set "
+                                       "THINWIRE_REPORT_FILE before the communicator is made.\n",
+                                       SummaryOf(*ledger_)));
 }
 
 void Communicator::Leave() {

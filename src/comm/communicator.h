@@ -22,9 +22,11 @@
 #include "bootstrap/unique_id.h"
 #include "collective/engine.h"
 #include "collective/planner.h"
+#include "comm/call_journal.h"
 #include "comm/flight_recorder.h"
 #include "comm/held_state.h"
 #include "comm/link_refresh.h"
+#include "comm/nccl_algorithms.h"
 #include "comm/policy.h"
 #include "comm/replica_store.h"
 
@@ -131,6 +133,9 @@ class Communicator {
   Ledger& ledger() { return *ledger_; }
   const std::shared_ptr<Ledger>& shared_ledger() const { return ledger_; }
   const FlightRecorder& recorder() const { return *recorder_; }
+  // The report (comm/report.h); only what the ledger knows where no variable asks for more. Any
+  // thread.
+  Status WriteReport(const std::string& path) const;
 
   // Every rank would hand it over, its policy is exact, and its ranks stand close together.
   bool may_hand_over() const;
@@ -182,6 +187,7 @@ class Communicator {
   enum class Life : uint8_t { kOpen, kRevoked, kClosed };
   std::atomic<Life> life_{Life::kOpen};
   Policy policy_;
+  NcclAlgorithms nccl_algorithms_;
   std::unique_ptr<Device> host_;         // devices outlive the engine and the store
   std::unique_ptr<Device> cuda_;         // null: there is none
   std::shared_ptr<ReplicaStore> store_;  // outlives the engine, whose operations hold leases
@@ -192,6 +198,7 @@ class Communicator {
   std::shared_ptr<const LinkModel> adopted_;  // null: as at the start
   std::unique_ptr<LinkRefresh> refresh_;      // outlives the engine, which reads its memory
   std::unique_ptr<Engine> engine_;
+  std::shared_ptr<CallJournal> journal_;  // null: nobody asks; of a part, that of the whole
   // Operations so far: collectives, and of each (send or recv, peer).
   struct Counts {
     uint64_t collectives = 0;

@@ -5,12 +5,12 @@
 
 #include <array>
 #include <chrono>
-#include <fstream>
 #include <numeric>
 #include <string_view>
 #include <vector>
 
 #include "base/log.h"
+#include "comm/output_file.h"
 
 namespace thinwire {
 namespace {
@@ -33,21 +33,6 @@ int64_t NanosecondsNow() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-void Replace(std::string_view what, const std::string& by, std::string* text) {
-  for (size_t at = text->find(what); at != text->npos; at = text->find(what, at + by.size())) {
-    text->replace(at, what.size(), by);
-  }
-}
-
-std::string Quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return quoted + '"';
 }
 
 // Elements of a rank's input and output.
@@ -152,18 +137,14 @@ std::string FlightRecorder::Json() const {
 }
 
 Status FlightRecorder::Write(const std::string& path) const {
-  std::ofstream file(path, std::ios::trunc);
-  file << Json();
-  file.flush();
-  return file.good() ? Status() : SystemErrno("writing the flight record to " + path);
+  return ReplaceFile(path, Json()).WithContext("the flight record");
 }
 
 void FlightRecorder::OnFailure() {
   if (options_.file.empty() || written_.exchange(true)) return;
-  std::string path = options_.file;
-  Replace("%r", fmt::format("{}", options_.rank), &path);
-  Replace("%c", fmt::format("{:016x}", options_.communicator), &path);
-  path = LogPath(path);
+  const std::string path = OutputPath(
+      options_.file,
+      {.rank = options_.rank, .ranks = options_.ranks, .communicator = options_.communicator});
   const Status written = Write(path);
   if (written.ok()) {
     TW_LOG(kWarn, "rank {}: what the last calls were is in {}", options_.rank, path);

@@ -118,6 +118,7 @@ struct TransportOptions {
   // What follows is for transports that have their sockets in hand.
   std::string host{};          // an address of this host to name before its interfaces' own
   PortRange ports{};           // to listen on
+  IpFamily family{};           // of the addresses to name
   std::string congestion{};    // TCP congestion control; empty: bbr where there is one
   int flows = 0;               // connections to each peer; 0: as many as the path asks for
   double silence_seconds = 0;  // how long a peer may acknowledge nothing; 0: as the system has it

@@ -68,6 +68,41 @@ TEST(EnvTest, VariablesSetTheirFields) {
   EXPECT_EQ(env.value().flows, 128);
 }
 
+TEST(EnvTest, FilesToWatchCallsByAreNamed) {
+  const Variable trace("THINWIRE_TRACE_FILE", "/tmp/trace_%r");
+  const Variable metrics("THINWIRE_METRICS_FILE", "/tmp/thinwire.prom");
+  const Variable period("THINWIRE_METRICS_PERIOD", "500ms");
+  const Variable report("THINWIRE_REPORT_FILE", "/tmp/report");
+  const Env env = Env::Read().value();
+  EXPECT_EQ(env.trace_file, "/tmp/trace_%r");
+  EXPECT_EQ(env.metrics_file, "/tmp/thinwire.prom");
+  EXPECT_EQ(env.metrics_seconds, 0.5);
+  EXPECT_EQ(env.report_file, "/tmp/report");
+}
+
+TEST(EnvTest, SocketsOfNcclAreFlowsAndComeSecond) {
+  const auto flows = [] { return Env::Read().value().flows; };
+  EXPECT_EQ(flows(), 0);
+  const Variable threads("NCCL_SOCKET_NTHREADS", "4");
+  EXPECT_EQ(flows(), 4);
+  {
+    const Variable sockets("NCCL_NSOCKS_PERTHREAD", "2");
+    EXPECT_EQ(flows(), 8);
+  }
+  const Variable many("NCCL_NSOCKS_PERTHREAD", "64");
+  EXPECT_EQ(flows(), 128) << "as many as there may be";
+  const Variable own("THINWIRE_FLOWS", "3");
+  EXPECT_EQ(flows(), 3);
+}
+
+TEST(EnvTest, FamiliesOfAddressesAreNcclsNames) {
+  EXPECT_EQ(Env::Read().value().family, IpFamily::kAny);
+  const Variable six("NCCL_SOCKET_FAMILY", "AF_INET6");
+  EXPECT_EQ(Env::Read().value().family, IpFamily::kIpv6);
+  const Variable four("NCCL_SOCKET_FAMILY", "AF_INET");
+  EXPECT_EQ(Env::Read().value().family, IpFamily::kIpv4);
+}
+
 TEST(EnvTest, ListsWhatIsInEffectButNoSecret) {
   const Variable policy("THINWIRE_POLICY", "q8");
   const Variable secret("THINWIRE_SECRET", "hunter2");
@@ -106,6 +141,9 @@ TEST(EnvTest, WhatMakesNoSenseIsNamed) {
                                     {"THINWIRE_PORT_RANGE", "0-70000"},
                                     {"THINWIRE_PORT_RANGE", "40000-"},
                                     {"THINWIRE_FLOWS", "129"},
+                                    {"THINWIRE_METRICS_PERIOD", "often"},
+                                    {"NCCL_SOCKET_FAMILY", "IPv6"},
+                                    {"NCCL_NSOCKS_PERTHREAD", "many"},
                                     {"THINWIRE_THREADS", "0"},
                                     {"THINWIRE_THREADS", "2 or so"}}) {
     const Variable variable(name, value);

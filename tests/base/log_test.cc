@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 namespace thinwire {
@@ -19,6 +20,15 @@ TEST(LogTest, SubsystemsAreListedOrLeftOut) {
   EXPECT_EQ(ParseSubsystems("NVLS,ENV"), Bit(Subsystem::kEnv)) << "of NCCL's own there are none";
 }
 
+TEST(LogTest, LevelsAreNamedInAnyCaseOfLetters) {
+  EXPECT_EQ(ParseLogLevel("INFO"), LogLevel::kInfo);
+  EXPECT_EQ(ParseLogLevel("info"), LogLevel::kInfo);
+  EXPECT_EQ(ParseLogLevel("Version"), LogLevel::kVersion);
+  EXPECT_EQ(ParseLogLevel("none"), LogLevel::kNone);
+  EXPECT_EQ(ParseLogLevel("ABORT"), LogLevel::kWarn) << "NCCL's";
+  EXPECT_EQ(ParseLogLevel("INFORMATION"), LogLevel::kWarn);
+}
+
 TEST(LogTest, FilesAreTheirLayers) {
   EXPECT_EQ(SubsystemOf("/a/base/src/bootstrap/root.cc"), Subsystem::kBootstrap);
   EXPECT_EQ(SubsystemOf("src/transport/tcp/doorway.cc"), Subsystem::kNet);
@@ -31,6 +41,20 @@ TEST(LogTest, PathsNameHostAndProcess) {
   EXPECT_EQ(LogPath("/tmp/%h.%p.log"),
             "/tmp/" + std::string(host) + "." + std::to_string(getpid()) + ".log");
   EXPECT_EQ(LogPath("100%"), "100%");
+}
+
+// In a process of its own, since a process opens its file once.
+TEST(LogDeathTest, AFileThatCannotBeOpenedIsNamedOnceAndLinesGoToStandardError) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        setenv("NCCL_DEBUG_FILE", "/nowhere/at/all", 1);
+        LogLine(LogLevel::kWarn, "first");
+        LogLine(LogLevel::kWarn, "second");
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0),
+      "cannot open NCCL_DEBUG_FILE /nowhere/at/all.*\n.*WARN first\n.*WARN second\n");
 }
 
 }  // namespace

@@ -32,6 +32,19 @@ TEST(InterfacesTest, OfThisMachine) {
   EXPECT_FALSE(LocalAddresses("nowhere", 4).ok());
 }
 
+TEST(InterfacesTest, AddressesMayBeOfOneFamily) {
+  for (const auto family : {IpFamily::kIpv4, IpFamily::kIpv6}) {
+    const auto addresses = LocalAddresses("", 8, family);
+    ASSERT_TRUE(addresses.ok()) << addresses.status().message();
+    ASSERT_FALSE(addresses.value().empty());
+    for (const IpAddress& address : addresses.value()) {
+      EXPECT_EQ(address.ipv6, family == IpFamily::kIpv6) << AddressText(address, 0);
+    }
+  }
+  EXPECT_EQ(AddressText(LocalAddresses("", 8, IpFamily::kIpv6).value().back(), 1), "[::1]:1");
+  EXPECT_EQ(AddressText(LocalAddresses("", 8).value().back(), 1), "127.0.0.1:1");
+}
+
 TEST(HostPortTest, IsSplitAtItsLastColon) {
   const auto split = [](const char* text) {
     const Result<HostPort> parsed = ParseHostPort(text);

@@ -28,6 +28,9 @@ TEST(VariablesTest, WhatMeansNothingIsNamed) {
   setenv("NCCL_COMM_BLOCKING", "1", 1);
   EXPECT_THAT(IgnoredVariables(), Contains("NCCL_IB_HCA"));
   EXPECT_THAT(IgnoredVariables(), Not(Contains("NCCL_COMM_BLOCKING")));
+  setenv("NCCL_ALGO", "Ring", 1);
+  EXPECT_THAT(IgnoredVariables(), Not(Contains("NCCL_ALGO")));
+  unsetenv("NCCL_ALGO");
   unsetenv("NCCL_IB_HCA");
   unsetenv("NCCL_COMM_BLOCKING");
 }

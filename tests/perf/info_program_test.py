@@ -20,7 +20,7 @@ class InfoProgramTest(unittest.TestCase):
 
     def test_says_what_the_build_has(self):
         out = self.info()
-        for word in ["thinwire", "loopback", "host", "raw", "q8", "THINWIRE_POLICY"]:
+        for word in ["version", "loopback", "cuda", "raw", "q8", "THINWIRE_POLICY"]:
             self.assertIn(word, out)
 
     def test_says_which_settings_are_in_effect(self):
@@ -30,6 +30,30 @@ class InfoProgramTest(unittest.TestCase):
         self.assertEqual(settings["THINWIRE_SILENCE"], {"value": "10 s", "set": False})
         self.assertTrue(settings["THINWIRE_SECRET"]["set"])
         self.assertNotIn("hunter2", json.dumps(report))
+
+    def test_says_what_the_policy_means(self):
+        lines = self.info(THINWIRE_POLICY="float: q8; broadcast: bf16").splitlines()
+        kinds = [line.split() for line in lines if line.startswith("  ")]
+        self.assertIn("all_reduce float: raw; from 32 KiB: q8".split(), kinds, lines)
+        broadcast = [" ".join(kind) for kind in kinds if kind[0] == "broadcast"]
+        self.assertTrue(any("float" in kind and "from 32 KiB: bf16" in kind for kind in broadcast))
+        self.assertTrue(any("int8" in kind and "can't code it" in kind for kind in broadcast))
+        exact = json.loads(self.info("--json"))["policy"]
+        self.assertIn("every call is exact", exact[0])
+
+    def test_says_what_is_found_beside_the_library(self):
+        report = json.loads(self.info("--json"))
+        for part in ["version", "stands for", "transports", "ucx", "mpi", "sealing", "cuda", "nccl"]:
+            self.assertNotEqual(report[part], "", part)
+        none = json.loads(self.info("--json", THINWIRE_NCCL="/nowhere/libnccl.so.2"))
+        self.assertIn("none: /nowhere/libnccl.so.2", none["nccl"])
+
+    def test_names_variables_of_nccl_that_are_ignored(self):
+        out = self.info(NCCL_IB_HCA="mlx5", NCCL_ALGO="Ring")
+        ignored = out.splitlines()[-1]
+        self.assertIn("mean nothing here", ignored)
+        self.assertIn("NCCL_IB_HCA", ignored)
+        self.assertNotIn("NCCL_ALGO", ignored)
 
     def test_a_setting_that_makes_no_sense_is_named(self):
         status, _, error = program.run(INFO, THINWIRE_TIMEOUT="soon")

@@ -41,7 +41,8 @@ Status Doorway::Open(const TransportOptions& options) {
     TW_ASSIGN(address_.addresses, ResolveHost(options.host, kMaxTcpAddresses / 2));
   }
   TW_ASSIGN(const std::vector<IpAddress> own,
-            LocalAddresses(options.interface, kMaxTcpAddresses - address_.addresses.size()));
+            LocalAddresses(options.interface, kMaxTcpAddresses - address_.addresses.size(),
+                           options.family));
   address_.addresses.insert(address_.addresses.end(), own.begin(), own.end());
   if (!options.interface.empty()) sources_ = own;
   return {};
