@@ -2,6 +2,7 @@
 """What the shared libraries export, and their names: symbols_test.py LIBTHINWIRE LIBNCCL ROOT
 [LIBTHINWIRE_MPI_PRELOAD]"""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -56,6 +57,15 @@ class SymbolsTest(unittest.TestCase):
 
     def test_libnccl_needs_libthinwire(self):
         self.assertIn("[libthinwire.so.0]", run("readelf", "-d", NCCL))
+
+    @unittest.skipIf(re.search(r"lib[a-z]+san", run("readelf", "-d", NCCL)), "not with sanitizers")
+    def test_who_needs_nccl_gets_what_is_preloaded_whatever_is_installed(self):
+        code = ("import ctypes; version = ctypes.c_int(); "
+                "ctypes.CDLL('libnccl.so.2').ncclGetVersion(ctypes.byref(version)); "
+                "print(version.value)")
+        said = subprocess.run([sys.executable, "-c", code], env=os.environ | {"LD_PRELOAD": NCCL},
+                              capture_output=True, text=True, check=True).stdout
+        self.assertEqual("23102", said.strip())
 
     def test_version_header_says_what_the_file_says(self):
         text = (ROOT / "include/thinwire/version.h").read_text(encoding="utf-8")
