@@ -216,8 +216,8 @@ THINWIRE_API thinwireResult_t thinwireCommDevice(thinwireComm_t comm, int* devic
 THINWIRE_API thinwireResult_t thinwireCommGetAsyncError(thinwireComm_t comm,
                                                         thinwireResult_t* error);
 
-/* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout of
- * PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
+/* Writes what the last calls on `comm` were, and how far they came, to a file: JSON in the layout
+ * of PyTorch's flight recorder. From any thread. THINWIRE_FLIGHT_FILE does it on every failure. */
 THINWIRE_API thinwireResult_t thinwireCommWriteFlight(thinwireComm_t comm, const char* path);
 
 /* Writes, as text for people, whether compression is on and what it saved; and, where
