@@ -13,6 +13,7 @@
 #include "base/mpi_module.h"
 #include "codec/codec.h"
 #include "device/device.h"
+#define THINWIRE_NCCL_NO_CUDA_HEADERS  // its version alone is of interest
 #include "nccl_compat/nccl.h"
 #include "thinwire/version.h"
 #include "transport/sealed_transport.h"

@@ -21,6 +21,7 @@
 #include "bootstrap/launch.h"
 #include "comm/communicator.h"
 #include "comm/group.h"
+#include "comm/nccl_algorithms.h"
 #include "comm/offspring.h"
 #include "comm/survival.h"
 #define THINWIRE_NCCL_NO_CUDA_HEADERS  // its version alone is of interest
@@ -95,6 +96,11 @@ void Introduce() {
     if (Variable("THINWIRE_DEBUG") == nullptr && Variable("NCCL_DEBUG") == nullptr) return;
     TW_LOG(kVersion, "NCCL version {}.{}.{}+thinwire{}.{}.{}", NCCL_MAJOR, NCCL_MINOR, NCCL_PATCH,
            THINWIRE_VERSION_MAJOR, THINWIRE_VERSION_MINOR, THINWIRE_VERSION_PATCH);
+    const char* const asked = Variable("NCCL_ALGO");
+    const NcclAlgorithms algorithms(asked == nullptr ? "" : asked);
+    for (const std::string& name : algorithms.ignored()) {
+      TW_LOG_OF(kEnv, kInfo, "of NCCL_ALGO, {} means nothing here", name);
+    }
     const std::vector<std::string> ignored = IgnoredVariables();
     if (ignored.empty()) return;
     TW_LOG_OF(kEnv, kInfo, "variables of NCCL that mean nothing here: {}",

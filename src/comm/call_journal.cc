@@ -10,8 +10,9 @@
 namespace thinwire {
 namespace {
 
-constexpr double kFlushSeconds = 1;  // what a trace lacks at most when its process is killed
-constexpr size_t kQueued = 8192;     // calls; more in half of that are missed
+constexpr double kFlushSeconds = 1;     // what a trace lacks at most when its process is killed
+constexpr double kLeastSeconds = 0.01;  // between two writes of the metrics
+constexpr size_t kQueued = 8192;        // calls; more in half of that are missed
 constexpr size_t kNotes = 512;
 
 CallNote PredictionOf(const Plan& plan, const Planner& planner) {
@@ -48,7 +49,7 @@ std::shared_ptr<CallJournal> CallJournal::Open(const Env& env, ReportFacts facts
 CallJournal::CallJournal(const Env& env, ReportFacts facts)
     : facts_(std::move(facts)),
       metrics_file_(OutputPath(env.metrics_file, facts_.writer)),
-      metrics_seconds_(env.metrics_seconds),
+      metrics_seconds_(std::max(env.metrics_seconds, kLeastSeconds)),
       report_file_(OutputPath(env.report_file, facts_.writer)),
       queue_(std::make_shared<CallQueue>(kQueued)) {
   if (!env.trace_file.empty()) {
@@ -74,7 +75,14 @@ std::shared_ptr<const CallNote> CallJournal::NoteOf(const std::shared_ptr<const 
 void CallJournal::Start(double nic, std::function<std::vector<Link>()> links) {
   facts_.nic = nic;
   links_ = std::move(links);
-  thread_ = std::thread([this] { Run(); });
+  thread_ = std::thread([this] {
+    try {
+      Run();
+    } catch (const std::exception& failure) {  // out of memory
+      TW_LOG(kWarn, "rank {}: nothing more is written about calls: {}", facts_.writer.rank,
+             failure.what());
+    }
+  });
 }
 
 void CallJournal::Run() {

@@ -70,7 +70,7 @@ void CallTotals::Add(const EndedCall& call, const std::vector<Link>& links) {
   }
   if (!call.status.ok()) {
     ++group.failures;
-    if (failure_.empty()) failure_ = call.status.message();
+    if (failures_++ == 0) failure_ = call.status.message();
     return;
   }
   const CallNote note = call.note != nullptr ? *call.note : CallNote{};

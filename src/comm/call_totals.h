@@ -87,12 +87,14 @@ class CallTotals {
   const std::map<CallKind, CallGroup>& groups() const { return groups_; }
   // How many calls stayed exact for which reason, though a rule named a codec.
   const std::map<std::string, uint64_t>& exact_because() const { return exact_because_; }
+  uint64_t failures() const { return failures_; }
   // Of the first call that failed; "": none has.
   const std::string& failure() const { return failure_; }
 
  private:
   std::map<CallKind, CallGroup> groups_;
   std::map<std::string, uint64_t> exact_because_;
+  uint64_t failures_ = 0;
   std::string failure_;
   TimePoint last_end_{};
 };

@@ -139,9 +139,6 @@ Result<std::shared_ptr<Communicator>> Communicator::New(int rank, int ranks, con
   if (whole != nullptr) communicator->store_ = whole->store_;
   TW_ASSIGN(communicator->policy_, Policy::Parse(env.policy));
   communicator->nccl_algorithms_ = NcclAlgorithms(env.nccl_algorithms);
-  for (const std::string& ignored : communicator->nccl_algorithms_.ignored()) {
-    TW_LOG_OF(kEnv, kInfo, "NCCL_ALGO: '{}' means nothing here", ignored);
-  }
   return communicator;
 }
 

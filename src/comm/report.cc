@@ -255,7 +255,10 @@ std::string ReportOf(const ReportFacts& facts, const CallTotals& totals) {
       "Thinwire: rank {} of {}, communicator {}, transport {}, policy '{}'\n\n", facts.writer.rank,
       facts.writer.ranks, facts.writer.name(), facts.transport, facts.policy);
   text += Compression(facts, totals);
-  if (!totals.failure().empty()) text += fmt::format("Failed: {}\n", totals.failure());
+  if (totals.failures() > 0) {
+    text += fmt::format("Failed: {} call{}, the first because {}\n", totals.failures(),
+                        Plural(totals.failures()), totals.failure());
+  }
   if (facts.missed > 0) {
     text += fmt::format("Not counted here: {} call{} that ended too fast.\n", facts.missed,
                         Plural(facts.missed));

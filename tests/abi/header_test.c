@@ -48,7 +48,7 @@ static void Check(void) {
   int version = 0;
   CHECK(sizeof(thinwireUniqueId) == 128);
   CHECK(sizeof(thinwireResult_t) == 4 && sizeof(thinwireOperation_t) == 4);
-  CHECK(sizeof(thinwireConfig_t) == 144 && config.size == sizeof(config));
+  CHECK(sizeof(thinwireConfig_t) == 152 && config.size == sizeof(config));
   CHECK(config.magic == THINWIRE_CONFIG_MAGIC && config.version == THINWIRE_VERSION_CODE);
   CHECK(config.transport == NULL && config.netInterface == NULL && config.segmentBytes == 0);
   CHECK(config.timeoutSeconds < 0 && config.silenceSeconds < 0 && config.measureError < 0);

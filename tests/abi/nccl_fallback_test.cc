@@ -154,7 +154,7 @@ TEST_F(FallbackTest, ChildrenAreHandedOverToo) {
     ncclComm_t child = nullptr;
     ASSERT_EQ(ncclCommSplit(comm, 0, rank, &child, nullptr), ncclSuccess) << LastError();
     EXPECT_EQ(Reduced(child), kMark);
-    EXPECT_EQ(ncclCommAbort(child), ncclSuccess);
+    EXPECT_EQ(ncclCommDestroy(child), ncclSuccess);  // an abort might hit the other's hand-over
     ASSERT_EQ(ncclCommSplit(comm, NCCL_SPLIT_NOCOLOR, rank, &child, nullptr), ncclSuccess);
     EXPECT_EQ(child, nullptr);
     EXPECT_EQ(ncclCommRevoke(comm, NCCL_REVOKE_DEFAULT), ncclSuccess);

@@ -208,7 +208,8 @@ class ObservabilityTest(unittest.TestCase):
         self.assertIn("rank 1 begins later than this one", report)
 
     def test_algorithms_that_nccls_variable_names_are_taken(self):
-        for text, algorithm in [("Ring", "ring"), ("NVLS,Tree", "double-tree"), ("^NVLS", "one-shot")]:
+        for text, algorithm in [("Ring", "ring"), ("NVLS,Tree", "double-tree"),
+                                ("^NVLS", "one-shot")]:
             ranks = Ranks(THINWIRE_REPORT_FILE=self.path("report_%r"), NCCL_ALGO=text)
             ranks.each(100)
             self.assertRegex(ranks.report(), rf"all_reduce +256 B\+ raw +{algorithm} ")
@@ -231,7 +232,8 @@ class ObservabilityTest(unittest.TestCase):
         ranks = Ranks(THINWIRE_POLICY="q8")
         ranks.each(100_000)
         report = ranks.report()
-        self.assertRegex(report, r"took .* on the wire \(3\.\d\dx\): all_reduce 1 call 3\.\d\dx \(q8\)")
+        self.assertRegex(report, r"took .* on the wire \(3\.\d\dx\): "
+                                 r"all_reduce 1 call 3\.\d\dx \(q8\)")
         self.assertIn("THINWIRE_REPORT_FILE", report)
         ranks.destroy()
 

@@ -130,6 +130,7 @@ TEST(CallTotalsTest, FailuresAreCountedAndTheirTimesAreNot) {
   const CallGroup& group = totals.groups().begin()->second;
   EXPECT_EQ(group.failures, 1u);
   EXPECT_NEAR(group.Mean().total, 0.1, 1e-9);
+  EXPECT_EQ(totals.failures(), 1u);
   EXPECT_EQ(totals.failure(), "rank 1 is gone");
 }
 

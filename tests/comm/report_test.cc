@@ -100,7 +100,8 @@ TEST(ReportTest, FailuresAndWhatWasMissedAreNamed) {
   facts.missed = 7;
   CallTotals totals;
   totals.Add(failed, facts.links);
-  EXPECT_THAT(ReportOf(facts, totals), HasSubstr("Failed: rank 1 is gone\n"));
+  EXPECT_THAT(ReportOf(facts, totals),
+              HasSubstr("Failed: 1 call, the first because rank 1 is gone\n"));
   EXPECT_THAT(ReportOf(facts, totals), HasSubstr("7 calls that ended too fast"));
 }
 
