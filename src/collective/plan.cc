@@ -57,6 +57,24 @@ std::optional<Algorithm> AlgorithmFromName(std::string_view name) {
   return static_cast<Algorithm>(found - kAlgorithmNames.begin());
 }
 
+BufferElements ElementsOf(Operation operation, size_t count, int ranks) {
+  const size_t all = count * static_cast<size_t>(ranks);
+  switch (operation) {
+    case Operation::kAllGather:
+      return {count, all};
+    case Operation::kReduceScatter:
+      return {all, count};
+    case Operation::kAllToAll:
+      return {all, all};
+    case Operation::kSend:
+      return {count, 0};
+    case Operation::kRecv:
+      return {0, count};
+    default:
+      return {count, count};
+  }
+}
+
 size_t Plan::segments(const Step& step) const {
   return std::max<size_t>(CeilDivide(step.count, segment_elements), 1);
 }

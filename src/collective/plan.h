@@ -57,6 +57,13 @@ inline bool Reduces(Operation operation) {
          operation == Operation::kReduce;
 }
 
+// Elements of a rank's input and output, of a call with `count`; the root's, where there is one.
+struct BufferElements {
+  size_t input = 0;
+  size_t output = 0;
+};
+BufferElements ElementsOf(Operation operation, size_t count, int ranks);
+
 // What a plan is a function of, besides the links. Equal on all ranks of a collective.
 struct PlanRequest {
   Operation operation = Operation::kAllReduce;

@@ -31,11 +31,6 @@ bool IsEmpty(const PlanRequest& request) {
          !IsPointToPoint(request.operation);
 }
 
-size_t OutputElements(const PlanRequest& request) {
-  const bool gathers = request.operation == Operation::kAllGather;
-  return request.count * (gathers ? static_cast<size_t>(request.ranks) : 1);
-}
-
 // Whether a sum is encoded to the same bytes on whichever ranks that is done.
 bool EncodesAlikeEverywhere(const Codec& codec) {
   return codec.exact() || codec.sums_exactly() ||
@@ -192,7 +187,7 @@ Plan Planner::Make(const PlanRequest& request, Algorithm algorithm, int rank, si
   PlanBuilder builder(request, algorithm, rank);
   if (!IsEmpty(request)) {
     if (request.ranks == 1 && !IsPointToPoint(request.operation)) {
-      builder.Copy(0, 0, OutputElements(request));
+      builder.Copy(0, 0, ElementsOf(request.operation, request.count, request.ranks).output);
     } else {
       Emit(request, algorithm, rank, &builder);
     }

@@ -35,29 +35,6 @@ int64_t NanosecondsNow() {
       .count();
 }
 
-// Elements of a rank's input and output.
-struct Sizes {
-  size_t input;
-  size_t output;
-};
-Sizes SizesOf(const PlanRequest& request) {
-  const size_t all = request.count * static_cast<size_t>(request.ranks);
-  switch (request.operation) {
-    case Operation::kAllGather:
-      return {request.count, all};
-    case Operation::kReduceScatter:
-      return {all, request.count};
-    case Operation::kAllToAll:
-      return {all, all};
-    case Operation::kSend:
-      return {request.count, 0};
-    case Operation::kRecv:
-      return {0, request.count};
-    default:
-      return {request.count, request.count};
-  }
-}
-
 }  // namespace
 
 void FlightRecorder::Add(const Collective& collective, std::shared_ptr<Completion> completion) {
@@ -88,7 +65,7 @@ std::string FlightRecorder::JsonOf(const Record& record) const {
   const bool completed = ended && status.ok();
   const double seconds = ended ? record.completion->figures().total_seconds : 0;
   const auto ended_ns = record.created_ns + static_cast<int64_t>(seconds * 1e9);
-  const Sizes sizes = SizesOf(request);
+  const BufferElements sizes = ElementsOf(request.operation, request.count, request.ranks);
   const std::string_view type = kTypes[static_cast<size_t>(request.dtype)];
   const std::string group = fmt::format("{:016x}", options_.communicator);
   std::string json = fmt::format(

@@ -40,14 +40,18 @@ Call Confirmation() {
 // What calls may write over, to be made again from.
 class Survival::Inputs {
  public:
-  explicit Inputs(const std::vector<Call>& calls) {
+  Inputs(const std::vector<Call>& calls, int rank, int ranks) {
     for (const Call& call : calls) {
-      const size_t bytes = call.count * SizeOf(call.dtype);
+      if (call.operation == Operation::kBroadcast && call.root != rank) continue;
+      const BufferElements elements = ElementsOf(call.operation, call.count, ranks);
+      const size_t size = SizeOf(call.dtype);
       const auto* const send = static_cast<const std::byte*>(call.send);
       const auto* const recv = static_cast<const std::byte*>(call.recv);
       if (send == nullptr || recv == nullptr) continue;
-      if (send < recv + bytes && recv < send + bytes)
-        copies_.push_back({&call, {send, send + bytes}});
+      const auto* const send_end = send + elements.input * size;
+      if (send < recv + elements.output * size && recv < send_end) {
+        copies_.push_back({&call, {send, send_end}});
+      }
     }
   }
   void Restore() const {
@@ -176,7 +180,7 @@ Status Survival::Run(const std::shared_ptr<Communicator>& whole, const std::vect
 
 Status Survival::RunToEnd(const std::shared_ptr<Communicator>& whole,
                           const std::vector<Call>& calls) {
-  const Inputs inputs(calls);
+  const Inputs inputs(calls, rank_, ranks_);
   for (;;) {
     bool ended = false;
     const Status status = Attempt(whole, calls, /*confirm=*/true, &ended);

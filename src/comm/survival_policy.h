@@ -31,8 +31,8 @@ struct SurvivalPolicy {
   static Result<SurvivalPolicy> Parse(const std::string& text, int ranks);
 
   // Whether those left of `ranks` may go on without the others, which may be alive and cut off:
-  // where no number was given, only more than half may, or half with rank 0 among them, so that
-  // never two parts do.
+  // where no number was given, only more than half may, or half with the lowest among them, so that
+  // never two parts do. Ranks are numbered as they were when the last was lost.
   bool MayGoOn(const std::vector<int>& left, int ranks) const;
 };
 
