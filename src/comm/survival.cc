@@ -194,6 +194,7 @@ Status Survival::RunToEnd(const std::shared_ptr<Communicator>& whole,
       return {};
     }
     inputs.Restore();
+    discarding_ = false;  // all are in this run, and nothing came after it
   }
 }
 
@@ -256,9 +257,11 @@ Status Survival::Vote(const std::shared_ptr<Communicator>& whole, bool well, boo
   call.count = 1;
   call.dtype = DataType::kInt32;
   call.reduction = Reduction::kMin;
+  // If ranks are lost when the vote has ended everywhere, others may be in the next step already:
+  // that one is lost then, here as there.
+  discarding_ = false;
   TW_TRY(RunToEnd(whole, {call}));
   *committed = ballot == 1;
-  discarding_ = false;
   ReplicaStore& store = acting(whole.get()).store();
   if (!*committed) store.UndoStep();
   store.BeginStep();
